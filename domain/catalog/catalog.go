@@ -1,0 +1,18 @@
+// Package catalog lists every event that Rollcall ever writes, by its stored name.
+package catalog
+
+import (
+	"slices"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/certificate"
+	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/operator"
+	"github.com/rollcall-mdm/rollcall/domain/pushcert"
+	"github.com/rollcall-mdm/rollcall/domain/stranger"
+)
+
+// Events lists all events by their zero values.
+func Events() []domain.Event {
+	return slices.Concat(device.Events(), certificate.Events(), operator.Events(), pushcert.Events(), stranger.Events())
+}

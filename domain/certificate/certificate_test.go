@@ -1,0 +1,40 @@
+package certificate_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/certificate"
+)
+
+func TestBind(t *testing.T) {
+	bound := certificate.Bound{Device: "a"}
+	tests := []struct {
+		name   string
+		given  []domain.Event
+		device string
+		then   []domain.Event
+		no     domain.Reason
+	}{
+		{"a certificate that nobody has", nil, "a", []domain.Event{bound}, 0},
+		{"its own device asks again", []domain.Event{bound}, "a", nil, 0},
+		{"another device", []domain.Event{bound}, "b", nil, domain.Forbidden},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var c certificate.Certificate
+			for _, e := range tt.given {
+				c = c.Evolve(e, time.Time{})
+			}
+			got, err := c.Bind(tt.device)
+			if r, _ := domain.Refused(err); (err != nil) != (tt.no != 0) || r != nil && r.Reason != tt.no {
+				t.Fatalf("the answer is %v, want the refusal %v", err, tt.no)
+			}
+			if !reflect.DeepEqual(got, tt.then) {
+				t.Errorf("what follows is %+v, want %+v", got, tt.then)
+			}
+		})
+	}
+}

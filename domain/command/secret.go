@@ -1,0 +1,105 @@
+package command
+
+import (
+	"strings"
+	"sync"
+)
+
+// A secret is a place in JSON: a secret itself, or on the way to one. Arrays are no places of their own; what holds
+// for an element holds for a value that stands there alone.
+type secret struct {
+	cut        bool // what stands here is secret
+	members    map[string]*secret
+	other      *secret             // any member; may be nil
+	items      map[string]*secret  // dictionaries by their Item
+	everywhere map[string]struct{} // names, in lower case, of members that are secret here and at any depth
+}
+
+// cutting is the place of a secret.
+var cutting = &secret{cut: true}
+
+// secretsOf returns the places of the secret ones among the keys, or nil if none is.
+func secretsOf(lists ...[]Key) *secret {
+	var root *secret
+	for _, keys := range lists {
+		for _, k := range keys {
+			if !k.Secret {
+				continue
+			}
+			if root == nil {
+				root = &secret{}
+			}
+			at := root
+			for segment := range strings.SplitSeq(k.Path, ".") {
+				at = at.add(segment)
+			}
+			at.cut = true
+		}
+	}
+	return root
+}
+
+// add returns the place to which a segment of a path leads, new if need be.
+func (s *secret) add(segment string) *secret {
+	name, label, _ := strings.Cut(segment, "[")
+	if name == "*" {
+		if s.other == nil {
+			s.other = &secret{}
+		}
+		return s.other
+	}
+	next := entry(&s.members, name)
+	if label = strings.TrimSuffix(label, "]"); label != "" {
+		next = entry(&next.items, label)
+	}
+	return next
+}
+
+func entry(places *map[string]*secret, name string) *secret {
+	if *places == nil {
+		*places = map[string]*secret{}
+	}
+	if (*places)[name] == nil {
+		(*places)[name] = &secret{}
+	}
+	return (*places)[name]
+}
+
+// at returns the place of a member, or nil if no secret can be there.
+func (s *secret) at(name string) *secret {
+	if s.everywhere != nil {
+		if _, cut := s.everywhere[strings.ToLower(name)]; cut {
+			return cutting
+		}
+		return s
+	}
+	if next := s.members[name]; next != nil {
+		return next
+	}
+	return s.other
+}
+
+// profileKeys are keys of configuration profiles that are secret.
+const profileKeys = "Password UserPassword AuthPassword XAuthPassword SharedSecret HTTPProxyPassword ProxyPassword " +
+	"IncomingPassword OutgoingPassword CalDAVPassword CardDAVPassword SubCalAccountPassword LDAPAccountPassword " +
+	"JabberPassword AIMPassword AutologinPassword RemovalPassword CertificatePassword Challenge ClientIdentifier " +
+	"RegistrationToken"
+
+// messageKeys are secret keys of messages that are no commands.
+const messageKeys = "BootstrapToken UnlockToken DigestResponse DigestChallenge AuthToken TokenData SecurityToken"
+
+// suspects returns the place for what is not in the catalogue: every name that is secret anywhere.
+var suspects = sync.OnceValue(func() *secret {
+	names := map[string]struct{}{}
+	for _, name := range strings.Fields(profileKeys + " " + messageKeys) {
+		names[strings.ToLower(name)] = struct{}{}
+	}
+	for _, s := range catalog() {
+		for _, k := range append(append([]Key(nil), s.Request...), s.Response...) {
+			if k.Secret {
+				names[strings.ToLower(k.Path[strings.LastIndexByte(k.Path, '.')+1:])] = struct{}{}
+			}
+		}
+	}
+	return &secret{everywhere: names}
+})

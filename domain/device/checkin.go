@@ -1,0 +1,209 @@
+package device
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+)
+
+// maxChannels is the most user channels of one device that are told apart.
+const maxChannels = 1000
+
+// A Certificate is the identity with which a device speaks.
+type Certificate struct {
+	Fingerprint string // SHA-256 of the DER, hex
+	Serial      string // hex
+	NotAfter    time.Time
+}
+
+// An Authenticate is the message of that name.
+type Authenticate struct {
+	Identity
+	Topic, OSVersion, BuildVersion, ProductName, Model, ModelName string
+
+	Certificate Certificate
+	Rest        json.RawMessage
+}
+
+// Authenticate decides what follows when a device asks to be managed.
+//
+// A device that was here before starts a new generation: what waited for it is cancelled, and it cannot be
+// reached until its TokenUpdate. A new certificate is claimed here, and bound only by that TokenUpdate: when
+// the replacement of a profile fails, the old enrolment lives on.
+func (d Device) Authenticate(m Authenticate, at time.Time) ([]domain.Event, error) {
+	if m.Topic == "" {
+		return nil, domain.Refusef(domain.Invalid, "an Authenticate without a Topic cannot be answered by pushes")
+	}
+	if d.Status == StatusAuthenticated && m.Certificate.Fingerprint == d.spokesman() && m.Topic == d.Topic &&
+		m.OSVersion == d.OSVersion && m.ProductName == d.ProductName {
+		return nil, nil // the device did not see our answer, and asks again
+	}
+	events := d.cancelAll("the device enrolled again")
+	events = append(events, Authenticated{
+		Generation: d.Generation + 1, Topic: m.Topic, Certificate: m.Certificate.Fingerprint,
+		OSVersion: m.OSVersion, BuildVersion: m.BuildVersion, ProductName: m.ProductName,
+		Model: m.Model, ModelName: m.ModelName, Identity: m.Identity, Rest: m.Rest,
+	})
+	if d.Certificate == "" {
+		events = append(events, IdentityPinned{m.Certificate.Fingerprint, m.Certificate.NotAfter, m.Certificate.Serial})
+	}
+	return events, nil
+}
+
+// spokesman returns the certificate that the newest Authenticate came with.
+func (d Device) spokesman() string {
+	if d.Claimed != "" {
+		return d.Claimed
+	}
+	return d.Certificate
+}
+
+// Admits reports whether the certificate may speak for the device.
+func (d Device) Admits(fingerprint string) bool {
+	return fingerprint != "" && (fingerprint == d.Certificate || fingerprint == d.Claimed)
+}
+
+// A TokenUpdate is the message of that name.
+type TokenUpdate struct {
+	Channel               ChannelID
+	Topic                 string
+	Token                 []byte
+	PushMagic             string
+	UnlockToken           []byte
+	AwaitingConfiguration *bool
+	NotOnConsole          *bool
+	Identity              Identity
+	User                  User
+	Certificate           Certificate
+	Rest                  json.RawMessage
+}
+
+// UpdateToken decides what follows when a channel gives its push data. A TokenUpdate may be sent only once in an
+// enrolment's life: what it brings must be kept before it is answered.
+func (d Device) UpdateToken(m TokenUpdate, at time.Time) ([]domain.Event, error) {
+	switch {
+	case d.Status == "":
+		return nil, domain.Refusef(domain.Conflict, "the device gave a token before it authenticated")
+	case d.Status == StatusCheckedOut:
+		return nil, domain.Refusef(domain.Conflict, "the device has checked out: it must authenticate first")
+	case len(m.Token) == 0 || m.PushMagic == "":
+		return nil, domain.Refusef(domain.Invalid, "a TokenUpdate needs Token and PushMagic")
+	case m.Topic != "" && d.Topic != "" && m.Topic != d.Topic:
+		return nil, domain.Refusef(domain.Invalid, "the TokenUpdate's Topic is not the one that the device authenticated with")
+	case m.Channel != "" && d.Status == StatusAuthenticated:
+		return nil, domain.Refusef(domain.Conflict, "a user's token came before the device's own")
+	}
+	c, known := d.Channel(m.Channel)
+	if !known && len(d.Channels) > maxChannels {
+		return nil, domain.Refusef(domain.Conflict, "the device has %d user channels already", maxChannels)
+	}
+	if d.knows(c, m) {
+		return nil, nil // no news is no event
+	}
+	events := []domain.Event{TokenUpdated{
+		Channel: m.Channel, Topic: m.Topic, Enrolled: !c.Enrolled, Token: m.Token, PushMagic: m.PushMagic,
+		UnlockToken: m.UnlockToken, AwaitingConfiguration: m.AwaitingConfiguration, NotOnConsole: m.NotOnConsole,
+		Identity: m.Identity, User: m.User, Rest: m.Rest,
+	}}
+	if m.Channel == "" && d.Claimed != "" && d.Claimed == m.Certificate.Fingerprint {
+		events = append(events, IdentityReplaced{d.Certificate, d.Claimed, m.Certificate.NotAfter, m.Certificate.Serial})
+	}
+	return events, nil
+}
+
+// knows reports whether the message tells nothing new.
+func (d Device) knows(c Channel, m TokenUpdate) bool {
+	return c.Enrolled && d.Status == StatusEnrolled && c.Unmanaged.IsZero() && m.NotOnConsole == nil &&
+		bytes.Equal(c.Token, m.Token) && c.PushMagic == m.PushMagic &&
+		(len(m.UnlockToken) == 0 || bytes.Equal(m.UnlockToken, d.UnlockToken)) &&
+		(m.AwaitingConfiguration == nil || *m.AwaitingConfiguration == d.Awaiting) &&
+		(d.Claimed == "" || d.Claimed != m.Certificate.Fingerprint)
+}
+
+// CheckOut decides what follows when a device says that it leaves. It may say so twice.
+func (d Device) CheckOut() ([]domain.Event, error) {
+	switch d.Status {
+	case "":
+		return nil, domain.Refusef(domain.Conflict, "a device checked out that never authenticated")
+	case StatusCheckedOut:
+		return nil, nil
+	}
+	return append(d.cancelAll("the device checked out"), CheckedOut{}), nil
+}
+
+// AuthenticateUser decides what follows when a network user asks whether this server manages him. It does not:
+// there is no directory of passwords here.
+func (d Device) AuthenticateUser(channel ChannelID, user User) ([]domain.Event, error) {
+	if err := d.managed(); err != nil {
+		return nil, err
+	}
+	return []domain.Event{UserAuthenticated{Channel: channel, User: user}}, nil
+}
+
+// SetBootstrapToken decides what follows when a device leaves its bootstrap token. An empty one means: forget it.
+func (d Device) SetBootstrapToken(token []byte) ([]domain.Event, error) {
+	if err := d.managed(); err != nil {
+		return nil, err
+	}
+	switch {
+	case bytes.Equal(token, d.BootstrapToken):
+		return nil, nil
+	case len(token) == 0:
+		return []domain.Event{BootstrapTokenDeleted{}}, nil
+	}
+	return []domain.Event{BootstrapTokenEscrowed{token}}, nil
+}
+
+// GetBootstrapToken decides what follows when a device fetches its bootstrap token. Having none is no error: an
+// error would break the login.
+func (d Device) GetBootstrapToken() ([]domain.Event, error) {
+	if err := d.managed(); err != nil {
+		return nil, err
+	}
+	return []domain.Event{BootstrapTokenReleased{len(d.BootstrapToken) > 0}}, nil
+}
+
+// FetchDeclarations records that a channel asked for declarative management data.
+func (d Device) FetchDeclarations(channel ChannelID, endpoint string, found bool) ([]domain.Event, error) {
+	if err := d.managed(); err != nil {
+		return nil, err
+	}
+	return []domain.Event{DeclarationsFetched{channel, endpoint, found}}, nil
+}
+
+// ReportDeclarationStatus keeps a status report as it came.
+func (d Device) ReportDeclarationStatus(channel ChannelID, report json.RawMessage) ([]domain.Event, error) {
+	if err := d.managed(); err != nil {
+		return nil, err
+	}
+	return []domain.Event{DeclarationStatusReported{channel, report}}, nil
+}
+
+// RefuseIdentity records that somebody else's certificate spoke in the device's name.
+func (d Device) RefuseIdentity(fingerprint, messageType, reason string) ([]domain.Event, error) {
+	if d.Status == "" || d.Erased {
+		return nil, nil
+	}
+	return []domain.Event{IdentityRefused{fingerprint, messageType, reason}}, nil
+}
+
+// KeepUnrecognised records a message that the server does not understand.
+func (d Device) KeepUnrecognised(channel ChannelID, messageType, reason string, size int) ([]domain.Event, error) {
+	if d.Status == "" || d.Erased {
+		return nil, nil
+	}
+	return []domain.Event{MessageUnrecognised{channel, messageType, reason, size}}, nil
+}
+
+// managed refuses what only an enrolled device may ask.
+func (d Device) managed() error {
+	switch d.Status {
+	case "":
+		return domain.Refusef(domain.Unmanaged, "the device never authenticated")
+	case StatusCheckedOut:
+		return domain.Refusef(domain.Unmanaged, "the device has checked out: it must authenticate first")
+	}
+	return nil
+}

@@ -1,0 +1,333 @@
+package device
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+)
+
+// Events lists every event of a device by its zero value.
+//
+// A field's tag says who may read it in the log: none, everybody; seal:"personal", views and the device's door;
+// seal:"secret", only the delivery to the device or a reveal. A json tag of omitempty keeps absent what is zero.
+func Events() []domain.Event {
+	return []domain.Event{
+		Authenticated{}, TokenUpdated{}, CheckedOut{}, UserAuthenticated{},
+		BootstrapTokenEscrowed{}, BootstrapTokenDeleted{}, BootstrapTokenReleased{},
+		DeclarationsFetched{}, DeclarationStatusReported{},
+		IdentityPinned{}, IdentityReplaced{}, IdentityRefused{},
+		CommandQueued{}, CommandDelivered{}, CommandAcknowledged{}, CommandFailed{}, CommandFormatRejected{},
+		CommandDeferred{}, CommandCancelled{}, CommandSuperseded{}, CommandExpired{}, ResultUnmatched{},
+		PushRequested{}, PushAccepted{}, PushRefused{}, PresumedUnmanaged{}, Seen{}, MessageUnrecognised{},
+		SubjectErased{},
+	}
+}
+
+// An Identity is what names a device. Each part may be absent: a User Enrolment has an EnrollmentID alone.
+type Identity struct {
+	UDID         string `json:",omitempty"`
+	EnrollmentID string `json:",omitempty"`
+	SerialNumber string `json:",omitempty"`
+	IMEI         string `json:",omitempty"`
+	MEID         string `json:",omitempty"`
+	DeviceName   string `json:",omitempty"`
+}
+
+// A User is what names the user of a channel.
+type User struct {
+	UserID           string `json:",omitempty"`
+	EnrollmentUserID string `json:",omitempty"`
+	UserShortName    string `json:",omitempty"`
+	UserLongName     string `json:",omitempty"`
+}
+
+// An Authenticated says that a device has asked to be managed and was let in. Only a TokenUpdated proves
+// that it is. It ends the queues and push data of the generation before, unless it is a Renewal.
+type Authenticated struct {
+	Generation   int
+	Renewal      bool `json:",omitempty"` // the server itself replaced the enrolment profile
+	Topic        string
+	Certificate  string          `json:",omitempty"` // SHA-256 of the identity's DER, hex
+	OSVersion    string          `json:",omitempty"`
+	BuildVersion string          `json:",omitempty"`
+	ProductName  string          `json:",omitempty"`
+	Model        string          `json:",omitempty"`
+	ModelName    string          `json:",omitempty"`
+	Identity     Identity        `seal:"personal" json:",omitzero"`
+	Rest         json.RawMessage `seal:"personal" json:",omitempty"` // keys that nobody knows today
+}
+
+// A TokenUpdated says that a channel has given, or renewed, its push data.
+type TokenUpdated struct {
+	Channel               ChannelID `json:",omitempty"`
+	Topic                 string
+	Enrolled              bool            `json:",omitempty"` // the first of this channel since Authenticate
+	AwaitingConfiguration *bool           `json:",omitempty"` // nil: the message said nothing about it
+	NotOnConsole          *bool           `json:",omitempty"`
+	Token                 []byte          `seal:"personal" json:",omitempty"`
+	PushMagic             string          `seal:"personal" json:",omitempty"`
+	Identity              Identity        `seal:"personal" json:",omitzero"`
+	User                  User            `seal:"personal" json:",omitzero"`
+	UnlockToken           []byte          `seal:"secret" json:",omitempty"` // absent: the one before stays good
+	Rest                  json.RawMessage `seal:"personal" json:",omitempty"`
+}
+
+// A CheckedOut says that a device has told of its leaving.
+type CheckedOut struct{}
+
+// A UserAuthenticated says that a network user asked whether this server manages him, and the answer.
+type UserAuthenticated struct {
+	Channel  ChannelID
+	Accepted bool
+	User     User `seal:"personal" json:",omitzero"`
+}
+
+// A BootstrapTokenEscrowed says that a device has left its bootstrap token.
+type BootstrapTokenEscrowed struct {
+	BootstrapToken []byte `seal:"secret" json:",omitempty"`
+}
+
+// A BootstrapTokenDeleted says that a device has asked to forget its bootstrap token.
+type BootstrapTokenDeleted struct{}
+
+// A BootstrapTokenReleased says that a device has fetched its bootstrap token. Found is false if there was none.
+type BootstrapTokenReleased struct{ Found bool }
+
+// A DeclarationsFetched says that a channel has asked for declarative management data.
+type DeclarationsFetched struct {
+	Channel  ChannelID `json:",omitempty"`
+	Endpoint string    // tokens, declaration-items or declaration/kind/identifier
+	Found    bool
+}
+
+// A DeclarationStatusReported keeps a status report as it came: a JSON document.
+type DeclarationStatusReported struct {
+	Channel ChannelID       `json:",omitempty"`
+	Report  json.RawMessage `seal:"personal" json:",omitempty"`
+}
+
+// An IdentityPinned says that from now on only this certificate speaks for the device.
+type IdentityPinned struct {
+	Certificate string // SHA-256 of the DER, hex
+	NotAfter    time.Time
+	Serial      string `json:",omitempty"` // the certificate's serial number, hex
+}
+
+// An IdentityReplaced says that a new certificate, claimed at an Authenticate and confirmed by its TokenUpdate,
+// speaks for the device.
+type IdentityReplaced struct {
+	Before, Certificate string
+	NotAfter            time.Time
+	Serial              string `json:",omitempty"`
+}
+
+// An IdentityRefused says that somebody with a certificate that is not the device's spoke in its name. The
+// message itself is the event's evidence.
+type IdentityRefused struct {
+	Certificate string // of the one who spoke; empty if there was none
+	MessageType string `json:",omitempty"`
+	Reason      string
+}
+
+// An Order is a command for one channel: what is to be done, and the rules of its waiting.
+type Order struct {
+	UUID         string
+	RequestType  string
+	Body         Document        `json:",omitempty"` // the property list as it will be delivered
+	Parameters   json.RawMessage `json:",omitempty"` // for people: the command's keys, secrets masked
+	Priority     int             `json:",omitempty"` // higher goes first
+	NotBefore    time.Time       `json:",omitzero"`
+	ExpiresAt    time.Time       `json:",omitzero"`
+	SupersedeKey string          `json:",omitempty"` // a later order with the same key takes this one's place
+	Reason       string          `json:",omitempty"` // why, in the words of whoever ordered it
+	Key          string          `json:",omitempty"` // idempotency key
+}
+
+// A CommandQueued says that a command waits for a channel.
+type CommandQueued struct {
+	Channel      ChannelID `json:",omitempty"`
+	UUID         string
+	RequestType  string
+	Priority     int             `json:",omitempty"`
+	NotBefore    time.Time       `json:",omitzero"`
+	ExpiresAt    time.Time       `json:",omitzero"`
+	SupersedeKey string          `json:",omitempty"`
+	Reason       string          `seal:"personal" json:",omitempty"` // a person's own words
+	Key          string          `json:",omitempty"`
+	NoPush       bool            `json:",omitempty"` // the channel is not to be woken for it
+	Parameters   json.RawMessage `seal:"personal" json:",omitempty"`
+	Body         Document        `seal:"secret" json:",omitempty"`
+}
+
+// A CommandDelivered says that a command was handed to its channel. It waits on until an answer comes.
+type CommandDelivered struct {
+	Channel     ChannelID `json:",omitempty"`
+	UUID        string
+	RequestType string
+	Attempt     int  // from 1
+	NewSession  bool `json:",omitempty"` // the channel had said Idle: what it deferred may be offered again
+}
+
+// A CommandAcknowledged says that a device has done a command. Done is not verified: see Apple's pages.
+type CommandAcknowledged struct {
+	Channel     ChannelID `json:",omitempty"`
+	UUID        string
+	RequestType string
+	Result      json.RawMessage            `seal:"personal" json:",omitempty"` // the answer's own keys
+	Secrets     map[string]json.RawMessage `seal:"secret" json:",omitempty"`   // what was cut out of it, by path
+}
+
+// A CommandFailed says that a device could not do a command. Codes change between OS releases: they inform, and
+// decide nothing.
+type CommandFailed struct {
+	Channel     ChannelID `json:",omitempty"`
+	UUID        string
+	RequestType string
+	ErrorChain  json.RawMessage `seal:"personal" json:",omitempty"`
+	Result      json.RawMessage `seal:"personal" json:",omitempty"`
+}
+
+// A CommandFormatRejected says that a device did not understand a command; it never will.
+type CommandFormatRejected struct {
+	Channel     ChannelID `json:",omitempty"`
+	UUID        string
+	RequestType string
+	ErrorChain  json.RawMessage `seal:"personal" json:",omitempty"`
+	Result      json.RawMessage `seal:"personal" json:",omitempty"`
+}
+
+// A CommandDeferred says that a device answered NotNow. The command waits on and is sent again, whole.
+type CommandDeferred struct {
+	Channel     ChannelID `json:",omitempty"`
+	UUID        string
+	RequestType string
+	Deferrals   int // how often by now
+}
+
+// A CommandCancelled says that a waiting command was taken back, by a person or by the end of its enrolment.
+type CommandCancelled struct {
+	Channel     ChannelID `json:",omitempty"`
+	UUID        string
+	RequestType string
+	Reason      string `seal:"personal"` // a person's own words
+}
+
+// A CommandSuperseded says that a later command took a waiting one's place.
+type CommandSuperseded struct {
+	Channel     ChannelID `json:",omitempty"`
+	UUID        string
+	RequestType string
+	By          string // UUID of the later one
+}
+
+// A CommandExpired says that nobody fetched a command in its time.
+type CommandExpired struct {
+	Channel     ChannelID `json:",omitempty"`
+	UUID        string
+	RequestType string
+}
+
+// A ResultUnmatched keeps an answer that belongs to no waiting command of its channel.
+type ResultUnmatched struct {
+	Channel   ChannelID `json:",omitempty"`
+	UUID      string    `json:",omitempty"`
+	Status    string
+	Because   string                     // unknown, settled, foreign (another channel's), undelivered, status (not one we know)
+	Result    json.RawMessage            `seal:"personal" json:",omitempty"`
+	Secrets   map[string]json.RawMessage `seal:"secret" json:",omitempty"`
+	ErrorText json.RawMessage            `seal:"personal" json:",omitempty"` // its ErrorChain
+}
+
+// A PushRequested says that a channel is to be woken.
+type PushRequested struct {
+	Channel ChannelID `json:",omitempty"`
+	Because string    // ordered, deferred, asked, retry
+}
+
+// A PushAccepted says that Apple took a push. It says nothing about the device.
+type PushAccepted struct {
+	Channel ChannelID `json:",omitempty"`
+	APNsID  string    `json:",omitempty"`
+	Attempt int       `json:",omitempty"` // since the channel last spoke
+}
+
+// A PushRefused says that Apple did not take a push.
+type PushRefused struct {
+	Channel      ChannelID `json:",omitempty"`
+	Status       int       `json:",omitempty"` // of HTTP; 0 if there was no answer
+	Reason       string    // Apple's, or what happened instead
+	Final        bool      `json:",omitempty"` // pushes end until the next TokenUpdate
+	Unregistered bool      `json:",omitempty"` // Apple calls the newest token dead
+}
+
+// A PresumedUnmanaged says why the server no longer believes that the device is managed.
+type PresumedUnmanaged struct{ Reason string }
+
+// A Seen says that a channel has polled without having anything to tell or to fetch.
+type Seen struct {
+	Channel ChannelID `json:",omitempty"`
+	Polls   int       // since the last event of the device
+}
+
+// A MessageUnrecognised says that an enrolled device sent what the server does not understand. The message
+// itself is the event's evidence.
+type MessageUnrecognised struct {
+	Channel     ChannelID `json:",omitempty"`
+	MessageType string    `json:",omitempty"`
+	Reason      string
+	Size        int // in bytes
+}
+
+// A SubjectErased says that all personal data and all secrets of the device and its users were forgotten, for good:
+// the keys of every event up to this one are destroyed right after it. What is left is the pseudonym, and what is
+// technical. The device is not managed until it enrols anew.
+type SubjectErased struct {
+	Reason string // why, told to whoever reads the timeline: it must name nobody
+}
+
+// The stored names. They never change.
+
+func (Authenticated) EventType() string             { return "device.authenticated" }
+func (TokenUpdated) EventType() string              { return "device.token-updated" }
+func (CheckedOut) EventType() string                { return "device.checked-out" }
+func (UserAuthenticated) EventType() string         { return "device.user-authenticated" }
+func (BootstrapTokenEscrowed) EventType() string    { return "device.bootstrap-token-escrowed" }
+func (BootstrapTokenDeleted) EventType() string     { return "device.bootstrap-token-deleted" }
+func (BootstrapTokenReleased) EventType() string    { return "device.bootstrap-token-released" }
+func (DeclarationsFetched) EventType() string       { return "device.declarations-fetched" }
+func (DeclarationStatusReported) EventType() string { return "device.declaration-status-reported" }
+func (IdentityPinned) EventType() string            { return "device.identity-pinned" }
+func (IdentityReplaced) EventType() string          { return "device.identity-replaced" }
+func (IdentityRefused) EventType() string           { return "device.identity-refused" }
+func (CommandQueued) EventType() string             { return "device.command-queued" }
+func (CommandDelivered) EventType() string          { return "device.command-delivered" }
+func (CommandAcknowledged) EventType() string       { return "device.command-acknowledged" }
+func (CommandFailed) EventType() string             { return "device.command-failed" }
+func (CommandFormatRejected) EventType() string     { return "device.command-format-rejected" }
+func (CommandDeferred) EventType() string           { return "device.command-deferred" }
+func (CommandCancelled) EventType() string          { return "device.command-cancelled" }
+func (CommandSuperseded) EventType() string         { return "device.command-superseded" }
+func (CommandExpired) EventType() string            { return "device.command-expired" }
+func (ResultUnmatched) EventType() string           { return "device.result-unmatched" }
+func (PushRequested) EventType() string             { return "device.push-requested" }
+func (PushAccepted) EventType() string              { return "device.push-accepted" }
+func (PushRefused) EventType() string               { return "device.push-refused" }
+func (PresumedUnmanaged) EventType() string         { return "device.presumed-unmanaged" }
+func (Seen) EventType() string                      { return "device.seen" }
+func (MessageUnrecognised) EventType() string       { return "device.message-unrecognised" }
+func (SubjectErased) EventType() string             { return "device.subject-erased" }
+
+// SealSubject names whose keys seal the event: the user's of a user channel, else the device's. It stands at
+// the events that hold a user's own data; all others are the device's.
+func (e TokenUpdated) SealSubject() string        { return string(e.Channel) }
+func (e UserAuthenticated) SealSubject() string   { return string(e.Channel) }
+func (e CommandQueued) SealSubject() string       { return string(e.Channel) }
+func (e CommandCancelled) SealSubject() string    { return string(e.Channel) }
+func (e CommandAcknowledged) SealSubject() string { return string(e.Channel) }
+func (e CommandFailed) SealSubject() string       { return string(e.Channel) }
+func (e CommandFormatRejected) SealSubject() string {
+	return string(e.Channel)
+}
+func (e ResultUnmatched) SealSubject() string           { return string(e.Channel) }
+func (e DeclarationStatusReported) SealSubject() string { return string(e.Channel) }

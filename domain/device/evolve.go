@@ -1,0 +1,205 @@
+package device
+
+import (
+	"slices"
+	"time"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+)
+
+// Evolve returns the device after the event e, which happened at the time at.
+func (d Device) Evolve(e domain.Event, at time.Time) Device {
+	switch e := e.(type) {
+	case Authenticated:
+		return d.authenticated(e).seen(at)
+	case TokenUpdated:
+		return d.tokenUpdated(e, at).seen(at)
+	case CheckedOut:
+		d.Channels = mapped(d.Channels, func(c *Channel) { c.Enrolled = false })
+		d = d.seen(at)
+		d.Status = StatusCheckedOut
+		return d
+	case IdentityPinned:
+		d.Certificate, d.Claimed = e.Certificate, ""
+	case IdentityReplaced:
+		d.Certificate, d.Claimed = e.Certificate, ""
+	case BootstrapTokenEscrowed:
+		d.BootstrapToken = e.BootstrapToken
+		return d.seen(at)
+	case BootstrapTokenDeleted:
+		d.BootstrapToken = nil
+		return d.seen(at)
+	case UserAuthenticated, BootstrapTokenReleased, DeclarationsFetched, DeclarationStatusReported, Seen:
+		return d.seen(at)
+	case PushRefused:
+		if e.Unregistered {
+			return d.with(e.Channel, func(c *Channel) { c.Unmanaged = at })
+		}
+	case PresumedUnmanaged:
+		d.Status = StatusPresumedUnmanaged
+	case SubjectErased:
+		return Device{
+			Status: StatusCheckedOut, Generation: d.Generation, Certificate: d.Certificate, LastSeen: d.LastSeen, Erased: true,
+		}
+	default:
+		return d.evolveQueue(e, at)
+	}
+	return d
+}
+
+func (d Device) evolveQueue(e domain.Event, at time.Time) Device {
+	switch e := e.(type) {
+	case CommandQueued:
+		return d.queued(e)
+	case CommandDelivered:
+		return d.delivered(e).seen(at)
+	case CommandDeferred:
+		return d.deferred(e.Channel, e.UUID, true).seen(at)
+	case ResultUnmatched:
+		if e.Because == "status" { // offered again in the next session only, lest the two talk in circles
+			d = d.deferred(e.Channel, e.UUID, false)
+		}
+		return d.seen(at)
+	case CommandAcknowledged:
+		if e.Channel == "" && e.RequestType == "DeviceConfigured" {
+			d.Awaiting = false
+		}
+		return d.settled(e.Channel, e.UUID).seen(at)
+	case CommandFailed:
+		return d.settled(e.Channel, e.UUID).seen(at)
+	case CommandFormatRejected:
+		return d.settled(e.Channel, e.UUID).seen(at)
+	case CommandCancelled:
+		return d.settled(e.Channel, e.UUID)
+	case CommandSuperseded:
+		return d.settled(e.Channel, e.UUID)
+	case CommandExpired:
+		return d.settled(e.Channel, e.UUID)
+	}
+	return d
+}
+
+func (d Device) authenticated(e Authenticated) Device {
+	d.Status, d.Generation, d.Topic = StatusAuthenticated, e.Generation, e.Topic
+	d.ProductName, d.OSVersion = e.ProductName, e.OSVersion
+	d.Claimed, d.Erased = "", false
+	if e.Certificate != d.Certificate {
+		d.Claimed = e.Certificate
+	}
+	if e.Renewal {
+		return d
+	}
+	d.Awaiting, d.Supervised, d.BootstrapToken = false, nil, nil
+	own, _ := d.Channel("") // keeps its push data: if the enrolment fails, the old one lives on
+	own.Enrolled, own.Queue = false, nil
+	d.Channels = []Channel{own}
+	return d
+}
+
+func (d Device) tokenUpdated(e TokenUpdated, at time.Time) Device {
+	if e.Channel == "" {
+		d.Status = StatusEnrolled
+		if e.AwaitingConfiguration != nil {
+			d.Awaiting = *e.AwaitingConfiguration
+		}
+		if len(e.UnlockToken) > 0 {
+			d.UnlockToken = e.UnlockToken
+		}
+	}
+	return d.with(e.Channel, func(c *Channel) {
+		c.Token, c.PushMagic, c.Since = e.Token, e.PushMagic, at
+		c.Enrolled, c.Unmanaged = true, time.Time{}
+	})
+}
+
+func (d Device) queued(e CommandQueued) Device {
+	if e.Key != "" {
+		d.Keys = remember(d.Keys, Key{e.Key, e.UUID}, rememberedKeys)
+	}
+	return d.with(e.Channel, func(c *Channel) {
+		c.Queue = append(slices.Clip(c.Queue), &Item{Order: Order{
+			UUID: e.UUID, RequestType: e.RequestType, Body: e.Body, Parameters: e.Parameters, Priority: e.Priority,
+			NotBefore: e.NotBefore, ExpiresAt: e.ExpiresAt, SupersedeKey: e.SupersedeKey, Reason: e.Reason, Key: e.Key,
+		}})
+	})
+}
+
+func (d Device) delivered(e CommandDelivered) Device {
+	return d.with(e.Channel, func(c *Channel) {
+		c.Queue = mapped(c.Queue, func(item **Item) {
+			if (*item).UUID != e.UUID && !(e.NewSession && (*item).Deferred) {
+				return
+			}
+			after := **item
+			after.Deferred = after.Deferred && !e.NewSession
+			if after.UUID == e.UUID {
+				after.Deliveries, after.Out = e.Attempt, true
+			}
+			*item = &after
+		})
+	})
+}
+
+// deferred marks a command as not to be offered again in this session; counted if the device said NotNow.
+func (d Device) deferred(channel ChannelID, uuid string, counted bool) Device {
+	return d.with(channel, func(c *Channel) {
+		c.Queue = mapped(c.Queue, func(item **Item) {
+			if (*item).UUID == uuid {
+				after := **item
+				after.Deferred = true
+				if counted {
+					after.Deferrals, after.Out = after.Deferrals+1, false
+				}
+				*item = &after
+			}
+		})
+	})
+}
+
+func (d Device) settled(channel ChannelID, uuid string) Device {
+	d.Settled = remember(d.Settled, uuid, rememberedUUIDs)
+	return d.with(channel, func(c *Channel) {
+		if i := slices.IndexFunc(c.Queue, func(item *Item) bool { return item.UUID == uuid }); i >= 0 {
+			c.Queue = slices.Concat(c.Queue[:i], c.Queue[i+1:])
+		}
+	})
+}
+
+// seen returns the device after it has spoken. One that was given up is managed after all.
+func (d Device) seen(at time.Time) Device {
+	d.LastSeen = at
+	if d.Status == StatusPresumedUnmanaged {
+		d.Status = StatusEnrolled
+	}
+	return d
+}
+
+// with returns the device after change has been made to one of its channels, which need not exist yet. Nothing
+// that another Device can see is written to.
+func (d Device) with(id ChannelID, change func(*Channel)) Device {
+	d.Channels = slices.Clone(d.Channels)
+	i := slices.IndexFunc(d.Channels, func(c Channel) bool { return c.ID == id })
+	if i < 0 {
+		i = len(d.Channels)
+		d.Channels = append(d.Channels, Channel{ID: id})
+	}
+	change(&d.Channels[i])
+	return d
+}
+
+// mapped returns a copy of list with change made to each element.
+func mapped[T any](list []T, change func(*T)) []T {
+	list = slices.Clone(list)
+	for i := range list {
+		change(&list[i])
+	}
+	return list
+}
+
+// remember returns list with one more element, without its oldest beyond most.
+func remember[T any](list []T, one T, most int) []T {
+	if len(list) >= most {
+		list = list[len(list)-most+1:]
+	}
+	return append(slices.Clip(list), one)
+}
