@@ -1,0 +1,285 @@
+package projections
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/rollcall-mdm/rollcall/domain/device"
+)
+
+func (f *facts) apply(tx Tx, r *record) error {
+	if r.device == 0 {
+		return nil
+	}
+	if r.revived {
+		if err := f.say(tx, r, statement{"enrollment.status", string(device.StatusEnrolled)}); err != nil {
+			return err
+		}
+	}
+	switch e := r.event.(type) {
+	case device.CommandAcknowledged:
+		return f.acknowledged(tx, r, e)
+	case device.CommandQueued:
+		return f.queued(tx, r, e)
+	case device.CommandFailed, device.CommandFormatRejected, device.CommandCancelled, device.CommandSuperseded,
+		device.CommandExpired:
+		return f.unask(tx, r)
+	case device.Authenticated:
+		return f.authenticated(tx, r, e)
+	case device.TokenUpdated:
+		return f.tokenUpdated(tx, r, e)
+	case device.CheckedOut:
+		return f.checkedOut(tx, r)
+	case device.PresumedUnmanaged:
+		return f.say(tx, r, statement{"enrollment.status", string(device.StatusPresumedUnmanaged)})
+	case device.IdentityPinned:
+		return f.identity(tx, r, e.Certificate, e.Serial, e.NotAfter.UTC().Format(timeFormat))
+	case device.IdentityReplaced:
+		return f.identity(tx, r, e.Certificate, e.Serial, e.NotAfter.UTC().Format(timeFormat))
+	case device.BootstrapTokenEscrowed:
+		return f.say(tx, r, statement{"enrollment.bootstrapTokenEscrowed", true})
+	case device.SubjectErased:
+		return f.erased(tx, r)
+	case device.BootstrapTokenDeleted:
+		return f.say(tx, r, statement{"enrollment.bootstrapTokenEscrowed", false})
+	}
+	return nil
+}
+
+// timeFormat is how facts write times.
+const timeFormat = "2006-01-02T15:04:05Z07:00"
+
+func (f *facts) authenticated(tx Tx, r *record, e device.Authenticated) error {
+	if !e.Renewal {
+		if err := f.begin(tx, r); err != nil {
+			return err
+		}
+	}
+	if err := f.say(tx, r, statement{"enrollment.status", string(device.StatusAuthenticated)},
+		statement{"enrollment.generation", e.Generation}, statement{"enrollment.topic", e.Topic}); err != nil {
+		return err
+	}
+	return f.say(tx, r, append(identityFacts(e.Identity),
+		statement{"device.OSVersion", e.OSVersion}, statement{"device.BuildVersion", e.BuildVersion},
+		statement{"device.ProductName", e.ProductName}, statement{"device.Model", e.Model},
+		statement{"device.ModelName", e.ModelName})...)
+}
+
+// begin ends what belonged to the enrolment before: its users, and what only the new one can tell.
+func (f *facts) begin(tx Tx, r *record) error {
+	if err := f.forgetKeys(tx, r, "device.IsSupervised", "enrollment.awaitingConfiguration",
+		"enrollment.bootstrapTokenEscrowed", "security.ManagementStatus.UserApprovedEnrollment"); err != nil {
+		return err
+	}
+	users, err := f.userAreas(tx, r.device)
+	if err != nil {
+		return err
+	}
+	for _, area := range users {
+		if err := f.tell(tx, r, area, nil, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// userAreas lists the areas in which users of a device are spoken of.
+func (f *facts) userAreas(tx Tx, device int64) (found []string, err error) {
+	err = tx.Query(`SELECT DISTINCT n.text FROM facts f JOIN names n ON n.vocabulary = ? AND n.id = f.area
+		WHERE f.device = ? AND n.text LIKE 'user/%' ORDER BY n.text`, []any{int64(areas), device}, func(r Row) error {
+		found = append(found, r.Text(0))
+		return nil
+	})
+	return found, err
+}
+
+func identityFacts(i device.Identity) []statement {
+	return []statement{
+		{"device.UDID", i.UDID}, {"device.EnrollmentID", i.EnrollmentID}, {"device.SerialNumber", i.SerialNumber},
+		{"device.IMEI", i.IMEI}, {"device.MEID", i.MEID}, {"device.DeviceName", i.DeviceName},
+	}
+}
+
+func (f *facts) tokenUpdated(tx Tx, r *record, e device.TokenUpdated) error {
+	prefix := userPrefix(e.Channel)
+	about := []statement{{prefix + "enrollment.status", string(device.StatusEnrolled)}}
+	if e.Channel != "" {
+		about = append(about, statement{prefix + "enrollment.UserID", e.User.UserID},
+			statement{prefix + "enrollment.EnrollmentUserID", e.User.EnrollmentUserID},
+			statement{prefix + "enrollment.UserShortName", e.User.UserShortName},
+			statement{prefix + "enrollment.UserLongName", e.User.UserLongName})
+	}
+	if e.NotOnConsole != nil {
+		about = append(about, statement{prefix + "enrollment.notOnConsole", *e.NotOnConsole})
+	}
+	if e.Channel == "" {
+		about = append(about, statement{"enrollment.topic", e.Topic})
+		if e.AwaitingConfiguration != nil {
+			about = append(about, statement{"enrollment.awaitingConfiguration", *e.AwaitingConfiguration})
+		}
+	}
+	if err := f.say(tx, r, about...); err != nil || e.Channel != "" {
+		return err
+	}
+	return f.say(tx, r, identityFacts(e.Identity)...)
+}
+
+func userPrefix(channel device.ChannelID) string {
+	if channel == "" {
+		return ""
+	}
+	return "user/" + string(channel) + "/"
+}
+
+func (f *facts) checkedOut(tx Tx, r *record) error {
+	left := string(device.StatusCheckedOut)
+	if err := f.say(tx, r, statement{"enrollment.status", left}); err != nil {
+		return err
+	}
+	users, err := f.userAreas(tx, r.device)
+	if err != nil {
+		return err
+	}
+	for _, area := range users {
+		if !strings.HasSuffix(area, "/enrollment.") {
+			continue
+		}
+		if err := f.say(tx, r, statement{area + "status", left}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *facts) identity(tx Tx, r *record, fingerprint, serial, notAfter string) error {
+	return f.say(tx, r, statement{"identity.certificate", map[string]any{
+		"Fingerprint": fingerprint, "Serial": serial, "NotAfter": notAfter,
+	}})
+}
+
+// queued notes a command that asks for a part of a list only.
+func (f *facts) queued(tx Tx, r *record, e device.CommandQueued) error {
+	if _, is := lists[e.RequestType]; !is || len(e.Parameters) == 0 {
+		return nil
+	}
+	asked, err := members(e.Parameters)
+	if err != nil {
+		return err
+	}
+	partial, items := false, false
+	for _, m := range asked {
+		switch m.name {
+		case "ManagedAppsOnly", "ManagedOnly":
+			partial = partial || string(m.value) == "true"
+		case "Identifiers":
+			partial = partial || string(m.value) != "null"
+		case "Items":
+			items = items || string(m.value) != "null"
+		}
+	}
+	if !partial && !items {
+		return nil
+	}
+	return tx.Exec(`INSERT INTO facts_partial (command, items) VALUES (?, ?)`, r.command, boolInt(items)+2*boolInt(partial))
+}
+
+func boolInt(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// unask forgets a command that ended without an answer.
+func (f *facts) unask(tx Tx, r *record) error {
+	return tx.Exec(`DELETE FROM facts_partial WHERE command = ?`, r.command)
+}
+
+func (f *facts) acknowledged(tx Tx, r *record, e device.CommandAcknowledged) error {
+	if e.RequestType == "DeviceConfigured" && e.Channel == "" {
+		return f.say(tx, r, statement{"enrollment.awaitingConfiguration", false})
+	}
+	if len(e.Result) == 0 {
+		return nil
+	}
+	prefix := userPrefix(e.Channel)
+	if e.RequestType == "DeviceInformation" {
+		return f.responses(tx, r, prefix, e.Result)
+	}
+	if e.RequestType == "SecurityInfo" {
+		return f.flat(tx, r, e.Result, "SecurityInfo", prefix+"security.", false)
+	}
+	if e.RequestType == "Restrictions" {
+		return f.flat(tx, r, e.Result, "GlobalRestrictions", prefix+"restriction.", true)
+	}
+	if l, is := lists[e.RequestType]; is {
+		return f.list(tx, r, l, prefix, e.Result)
+	}
+	return nil
+}
+
+// responses tells what a device answered to a DeviceInformation.
+func (f *facts) responses(tx Tx, r *record, prefix string, result json.RawMessage) error {
+	responses, err := get(result, "QueryResponses")
+	if err != nil {
+		return err
+	}
+	list, err := members(responses)
+	if err != nil {
+		return err
+	}
+	told := make([]fact, 0, len(list))
+	for _, m := range list {
+		if m.name == "PushToken" {
+			continue // whoever holds it could wake the device
+		}
+		value, err := canonicalRaw(m.value)
+		if err != nil {
+			return err
+		}
+		one, err := f.fact(tx, prefix+"device."+m.name, value)
+		if err != nil {
+			return err
+		}
+		told = append(told, one)
+	}
+	return f.tell(tx, r, prefix+"device.", told, false)
+}
+
+// flat tells a dictionary, its nested ones with dots.
+func (f *facts) flat(tx Tx, r *record, result json.RawMessage, field, prefix string, complete bool) error {
+	dict, err := get(result, field)
+	if err != nil || dict == nil {
+		return err
+	}
+	var told []fact
+	var walk func(prefix string, raw json.RawMessage) error
+	walk = func(prefix string, raw json.RawMessage) error {
+		list, err := members(raw)
+		if err != nil {
+			return err
+		}
+		for _, m := range list {
+			if len(m.value) > 0 && m.value[0] == '{' {
+				if err := walk(prefix+m.name+".", m.value); err != nil {
+					return err
+				}
+				continue
+			}
+			value, err := canonicalRaw(m.value)
+			if err != nil {
+				return err
+			}
+			one, err := f.fact(tx, prefix+m.name, value)
+			if err != nil {
+				return err
+			}
+			told = append(told, one)
+		}
+		return nil
+	}
+	if err := walk(prefix, dict); err != nil {
+		return err
+	}
+	return f.tell(tx, r, prefix, told, complete)
+}

@@ -1,0 +1,172 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/eventstore"
+)
+
+// broken opens events as inClear does, but for results that it spoils, and for one type that it cannot open.
+type broken struct{ inClear }
+
+func (broken) Decode(env eventstore.Envelope) (domain.Event, error) {
+	e, err := inClear{}.Decode(env)
+	switch told := e.(type) {
+	case device.CommandAcknowledged:
+		if told.RequestType == "DeviceInformation" {
+			told.Result = []byte(`{"QueryResponses":{"OSVersion":`)
+			return told, nil
+		}
+	case device.CheckedOut:
+		return nil, errors.New("the keys are gone")
+	}
+	return e, err
+}
+
+func TestAStreamThatCannotBeDigestedIsParkedAndOthersGoOn(t *testing.T) {
+	h := newHistory()
+	h.add("d1", noon, authenticated(1), token(true))
+	bad := h.told("d1", "1", "DeviceInformation", "{}", noon)
+	h.add("d2", noon, authenticated(1), token(true))
+	h.told("d2", "2", "SecurityInfo", `{"SecurityInfo":{"FDE_Enabled":true}}`, noon)
+	closed := h.add("d3", noon, authenticated(1), token(true), device.CheckedOut{})
+	h.told("d1", "3", "SecurityInfo", `{"SecurityInfo":{"FDE_Enabled":true}}`, noon)
+	v := open(t)
+	if err := v.foldChunk(h.events, broken{}); err != nil {
+		t.Fatal(err)
+	}
+	parked := map[string]eventstore.Position{}
+	for _, view := range must[[]View](t)(v.List(t.Context())) {
+		if view.Position != eventstore.Position(len(h.events)) {
+			t.Errorf("%s stopped at %d", view.Name, view.Position)
+		}
+		for _, p := range view.Parked {
+			parked[view.Name+" "+p.Stream.ID] = p.Position
+			if p.Error == "" {
+				t.Errorf("%s says not why it parked %s", view.Name, p.Stream)
+			}
+		}
+	}
+	for _, want := range []string{"facts d1", "fleet d1"} {
+		if parked[want] != bad {
+			t.Errorf("%s is parked at %d, want %d", want, parked[want], bad)
+		}
+	}
+	if parked["timeline d3"] != 0 || parked["fleet d3"] != closed || parked["commands d1"] != 0 {
+		t.Errorf("parked: %v", parked)
+	}
+	if c := must[[]Command](t)(v.Command(t.Context(), "3")); len(c) != 1 || c[0].State != Acknowledged {
+		t.Errorf("the views that could digest it went on without it: %+v", c)
+	}
+	facts := must[[]Fact](t)(v.Facts(t.Context(), "d2", "security.", Now))
+	if len(facts) != 1 {
+		t.Errorf("another device's facts: %+v", facts)
+	}
+	if facts := must[[]Fact](t)(v.Facts(t.Context(), "d1", "security.", Now)); len(facts) != 0 {
+		t.Errorf("a parked stream was folded on: %+v", facts)
+	}
+	if e, found, err := v.Event(t.Context(), closed); err != nil || !found || e.Type != "device.checked-out" {
+		t.Errorf("the timeline does not show what cannot be opened: %+v, %v, %v", e, found, err)
+	}
+}
+
+func TestAViewOfAnotherVersionIsBuiltAnew(t *testing.T) {
+	h := newHistory()
+	h.add("d1", noon, authenticated(1), token(true))
+	h.told("d1", "1", "DeviceInformation", `{"QueryResponses":{"OSVersion":"17.2"}}`, noon)
+	path := filepath.Join(t.TempDir(), "views.db")
+	v := openAt(t, path)
+	follow(t, v, h)
+	want := dump(t, v)
+	if err := v.writer.Exec(`UPDATE checkpoints SET version = version + 1 WHERE view IN ('facts', 'fleet')`); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+	v = openAt(t, path)
+	for _, view := range must[[]View](t)(v.List(t.Context())) {
+		again := view.Name == "facts" || view.Name == "fleet"
+		if view.Rebuilding != again || again != (view.Position == 0) {
+			t.Errorf("%+v", view)
+		}
+	}
+	follow(t, v, h)
+	if got := dump(t, v); got != want {
+		t.Errorf("built anew:\n%s\nbefore:\n%s", got, want)
+	}
+	for _, view := range must[[]View](t)(v.List(t.Context())) {
+		if view.Rebuilding || view.Lag != 0 {
+			t.Errorf("%+v", view)
+		}
+	}
+}
+
+func TestOnlyTheOwnerCanReadTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "views.db")
+	v := openAt(t, path)
+	h := newHistory()
+	h.add("d1", noon, authenticated(1))
+	follow(t, v, h)
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		info, err := os.Stat(name)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", filepath.Base(name), info, err)
+		}
+	}
+}
+
+func TestWaitingForAPosition(t *testing.T) {
+	h := newHistory()
+	v := open(t)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- v.Run(ctx, h, inClear{}) }()
+	advanced := v.Advanced(0)
+	pos := h.add("d1", noon, authenticated(1), token(true))
+	if err := v.Wait(ctx, pos); err != nil || v.Position() != pos {
+		t.Fatalf("waited for %d: %v, at %d", pos, err, v.Position())
+	}
+	<-advanced
+	<-v.Advanced(pos - 1)
+	short, cancel := context.WithTimeout(ctx, time.Millisecond)
+	defer cancel()
+	if err := v.Wait(short, pos+1); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("waited for the future: %v", err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if err := v.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := v.Wait(t.Context(), pos+1); !errors.Is(err, ErrClosed) {
+		t.Errorf("waited for closed views: %v", err)
+	}
+}
+
+func TestOnlyOneRunAtATime(t *testing.T) {
+	v := open(t)
+	h := newHistory()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- v.Run(ctx, h, inClear{}) }()
+	if err := v.Wait(ctx, h.add("d1", noon, authenticated(1))); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Run(ctx, h, inClear{}); err == nil {
+		t.Error("a second Run was let in")
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,308 @@
+package projections
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/certificate"
+	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/operator"
+	"github.com/rollcall-mdm/rollcall/domain/pushcert"
+	"github.com/rollcall-mdm/rollcall/domain/stranger"
+	"github.com/rollcall-mdm/rollcall/eventstore"
+)
+
+// A Scene is what a summary needs to know beside the event: names, and what became of the command.
+type Scene struct {
+	Actor   string    // who caused the event
+	Device  string    // which device it is about
+	User    string    // of the channel; empty for the device's own
+	Time    time.Time // of the event
+	Command *Command  // that the event speaks of, as it stands today; nil if unknown
+}
+
+// Summarise tells an event in one sentence for a person, with the names known today and, for an order, what became
+// of it. A nil event, one that could not be opened, is told by its envelope.
+func (v *Views) Summarise(ctx context.Context, env eventstore.Envelope, e domain.Event) (sentence string, err error) {
+	err = v.read(ctx, func(tx Tx) error {
+		scene, err := sceneOf(tx, env, e)
+		sentence = Summary(e, scene)
+		return err
+	})
+	return sentence, err
+}
+
+func sceneOf(tx Tx, env eventstore.Envelope, e domain.Event) (s Scene, err error) {
+	s.Time = env.Time
+	if env.Stream.Kind == device.Kind {
+		if err := s.stage(tx, env, e); err != nil {
+			return s, err
+		}
+	}
+	switch e := e.(type) {
+	case certificate.Bound:
+		s.Device, err = labelOf(tx, e.Device)
+	case operator.TokenRevoked:
+		_, err = one(tx, `SELECT name FROM operators WHERE id = ?`, []any{env.Stream.ID}, func(r Row) { s.User = r.Text(0) })
+	}
+	s.Actor = actorLabel(env.Actor, s.Device)
+	return s, err
+}
+
+// stage finds the device, the user and the command.
+func (s *Scene) stage(tx Tx, env eventstore.Envelope, e domain.Event) (err error) {
+	if s.Device, err = labelOf(tx, env.Stream.ID); err != nil {
+		return err
+	}
+	number, err := idOf(tx, devices, env.Stream.ID)
+	if err != nil {
+		return err
+	}
+	if channel := channelOf(e); channel != "" {
+		if s.User, err = userLabel(tx, number, string(channel)); err != nil {
+			return err
+		}
+	}
+	uuid := uuidOf(e)
+	if uuid == "" {
+		return nil
+	}
+	list, err := commandsWhere(tx, ` WHERE c.uuid = ? AND c.device = ? AND c.position <= ? ORDER BY c.position DESC LIMIT 1`,
+		uuid, number, int64(env.Position))
+	if len(list) > 0 {
+		s.Command = &list[0]
+	}
+	return err
+}
+
+// labelOf returns what people call a device, as known today.
+func labelOf(tx Tx, pseudonym string) (string, error) {
+	d := Device{ID: pseudonym}
+	number, err := idOf(tx, devices, pseudonym)
+	if err != nil || number == 0 {
+		return d.Label(), err
+	}
+	_, err = one(tx, `SELECT name, model_name, serial FROM fleet_spans WHERE device = ? AND until IS NULL`, []any{number},
+		func(r Row) { d.Name, d.ModelName, d.SerialNumber = r.Text(0), r.Text(1), r.Text(2) })
+	return d.Label(), err
+}
+
+func userLabel(tx Tx, number int64, channel string) (label string, err error) {
+	label = channel[:min(8, len(channel))]
+	id, err := idOf(tx, channels, channel)
+	if err != nil || id == 0 {
+		return label, err
+	}
+	_, err = one(tx, `SELECT short_name, long_name, user_id FROM fleet_users WHERE device = ? AND channel = ?
+		ORDER BY since DESC LIMIT 1`, []any{number, id}, func(r Row) {
+		for i := range 3 {
+			if r.Text(i) != "" {
+				label = r.Text(i)
+				return
+			}
+		}
+	})
+	return label, err
+}
+
+func actorLabel(a eventstore.Actor, itself string) string {
+	switch {
+	case a.Name != "":
+		return a.Name
+	case a.Kind == eventstore.ByDevice && itself != "":
+		return itself
+	case a.Kind == eventstore.ByApple:
+		return "Apple"
+	case a.ID != "":
+		return string(a.Kind) + " " + a.ID
+	case a.Kind == eventstore.ByWorker:
+		return "the server"
+	}
+	return "somebody"
+}
+
+// target is the device, and the user if it is his channel.
+func (s Scene) target() string {
+	name := s.Device
+	if name == "" {
+		name = "a device"
+	}
+	if s.User != "" {
+		name += " (user " + s.User + ")"
+	}
+	return name
+}
+
+// Summary tells an event in one sentence, without a full stop.
+func Summary(e domain.Event, s Scene) string {
+	var sentence string
+	switch e.(type) {
+	case nil:
+		sentence = "an event that cannot be opened, of " + s.target()
+	case operator.TokenCreated, operator.TokenRevoked, pushcert.Stored, certificate.Bound, stranger.MessageRefused:
+		sentence = summariseHouse(e, s)
+	case device.CommandQueued, device.CommandDelivered, device.CommandAcknowledged, device.CommandFailed,
+		device.CommandFormatRejected, device.CommandDeferred, device.CommandCancelled, device.CommandSuperseded,
+		device.CommandExpired, device.ResultUnmatched:
+		sentence = summariseCommand(e, s)
+	case device.PushRequested, device.PushAccepted, device.PushRefused, device.PresumedUnmanaged, device.Seen:
+		sentence = summariseWaking(e, s)
+	default:
+		sentence = summariseCheckIn(e, s)
+	}
+	if sentence == "" {
+		sentence = e.EventType() + " of " + s.target()
+	}
+	for _, name := range []string{s.Device, s.Actor} {
+		if name != "" && strings.HasPrefix(sentence, name) {
+			return sentence // an iPad is no IPad
+		}
+	}
+	return strings.ToUpper(sentence[:1]) + sentence[1:]
+}
+
+func summariseHouse(e domain.Event, s Scene) string {
+	switch e := e.(type) {
+	case operator.TokenCreated:
+		until := ""
+		if !e.Expires.IsZero() {
+			until = ", good until " + stamp(e.Expires)
+		}
+		return fmt.Sprintf("%s made an API token for %s with the role %s%s", s.Actor, e.Name, e.Role, until)
+	case operator.TokenRevoked:
+		return fmt.Sprintf("%s revoked the API token of %s%s", s.Actor, or(s.User, "somebody"), because(e.Reason))
+	case pushcert.Stored:
+		what := "stored a push certificate"
+		if e.Renewal {
+			what = "renewed the push certificate"
+		}
+		return fmt.Sprintf("%s %s for %s, good until %s", s.Actor, what, e.Topic, stamp(e.NotAfter))
+	case certificate.Bound:
+		return "a certificate speaks for " + s.target() + " from now on, and for no other"
+	case stranger.MessageRefused:
+		more := ""
+		if e.Unkept > 0 {
+			more = fmt.Sprintf(", and %d more that were not kept", e.Unkept)
+		}
+		return fmt.Sprintf("a stranger's message to %s was refused%s%s", e.Path, because(e.Reason), more)
+	}
+	return ""
+}
+
+func summariseCheckIn(e domain.Event, s Scene) string {
+	who := s.target()
+	switch e := e.(type) {
+	case device.Authenticated:
+		if e.Renewal {
+			return who + " authenticated anew, with a replaced enrolment profile"
+		}
+		return fmt.Sprintf("%s authenticated (%s), enrolment %d", who, or(strings.TrimSpace(e.ProductName+" "+e.OSVersion), "model unknown"), e.Generation)
+	case device.TokenUpdated:
+		if e.Enrolled {
+			return who + " enrolled: its push token came"
+		}
+		return who + " renewed its push token"
+	case device.CheckedOut:
+		return who + " checked out: it is no longer managed"
+	case device.UserAuthenticated:
+		if e.Accepted {
+			return who + " logged in and is managed"
+		}
+		return who + " asked to be managed as a network user, and was declined"
+	case device.BootstrapTokenEscrowed:
+		return who + " left its bootstrap token"
+	case device.BootstrapTokenDeleted:
+		return who + " asked to forget its bootstrap token"
+	case device.BootstrapTokenReleased:
+		if e.Found {
+			return who + " fetched its bootstrap token"
+		}
+		return who + " asked for its bootstrap token, of which there is none"
+	case device.DeclarationsFetched:
+		if !e.Found {
+			return who + " asked for " + e.Endpoint + ", which does not exist"
+		}
+		return who + " fetched " + e.Endpoint
+	case device.DeclarationStatusReported:
+		return who + " reported the status of its declarations"
+	case device.IdentityPinned:
+		return fmt.Sprintf("the certificate %s speaks for %s from now on", short(e.Certificate), who)
+	case device.IdentityReplaced:
+		return fmt.Sprintf("the certificate %s replaced %s for %s", short(e.Certificate), short(e.Before), who)
+	case device.IdentityRefused:
+		return fmt.Sprintf("a message in the name of %s was refused%s", who, because(e.Reason))
+	case device.SubjectErased:
+		return fmt.Sprintf("%s erased the personal data of %s and its users%s", s.Actor, who, because(e.Reason))
+	case device.MessageUnrecognised:
+		return fmt.Sprintf("%s sent a message that was not understood%s", who, because(e.Reason))
+	}
+	return ""
+}
+
+func summariseWaking(e domain.Event, s Scene) string {
+	who := s.target()
+	switch e := e.(type) {
+	case device.PushRequested:
+		return fmt.Sprintf("%s wanted %s to call (%s)", s.Actor, who, e.Because)
+	case device.PushAccepted:
+		if e.Attempt > 1 {
+			return fmt.Sprintf("Apple took a push for %s, attempt %d", who, e.Attempt)
+		}
+		return "Apple took a push for " + who
+	case device.PushRefused:
+		what := fmt.Sprintf("Apple refused a push for %s%s", who, because(e.Reason))
+		if e.Status == 0 {
+			what = fmt.Sprintf("a push for %s did not reach Apple%s", who, because(e.Reason))
+		}
+		if e.Final {
+			what += "; no more until a new token"
+		}
+		return what
+	case device.PresumedUnmanaged:
+		return who + " is presumed to be no longer managed" + because(e.Reason)
+	case device.Seen:
+		return fmt.Sprintf("%s called, and there was nothing to do (%d %s)", who, e.Polls, plural(e.Polls, "call", "calls"))
+	}
+	return ""
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+func or(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+func short(fingerprint string) string { return or(fingerprint[:min(8, len(fingerprint))], "unknown") }
+
+// firstError returns the first description in an ErrorChain; empty if there is none.
+func firstError(chain json.RawMessage) string {
+	links, err := elements(chain)
+	if err != nil || len(links) == 0 {
+		return ""
+	}
+	for _, name := range []string{"USEnglishDescription", "LocalizedDescription"} {
+		if raw, err := get(links[0], name); err == nil && text(raw) != "" {
+			return text(raw)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,226 @@
+package projections
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/operator"
+	"github.com/rollcall-mdm/rollcall/domain/pushcert"
+	"github.com/rollcall-mdm/rollcall/eventstore"
+)
+
+// A world makes histories as the real aggregates would write them, at a whim.
+type world struct {
+	*history
+	devices map[string]device.Device
+	clock   time.Time
+	orders  int
+	rarest  int // 6 if devices are erased too
+}
+
+func newWorld() *world {
+	return &world{history: newHistory(), devices: map[string]device.Device{}, clock: noon, rarest: 5}
+}
+
+var worldTypes = []string{
+	"DeviceInformation", "SecurityInfo", "InstalledApplicationList", "ProfileList", "ManagedApplicationList",
+	"UserList", "Restrictions", "DeviceConfigured", "DeviceLock",
+}
+
+// live lets something happen, some of it impossible, which then does not.
+func (w *world) live(t *rapid.T) {
+	w.clock = w.clock.Add(time.Duration(rapid.IntRange(-5, 3600).Draw(t, "seconds")) * time.Second)
+	id := fmt.Sprintf("d%d", rapid.IntRange(1, 3).Draw(t, "device"))
+	channel := device.ChannelID(rapid.SampledFrom([]string{"", "", "", "anna"}).Draw(t, "channel"))
+	d := w.devices[id]
+	acts := []func() ([]domain.Event, error){
+		func() ([]domain.Event, error) { return d.Authenticate(w.authenticate(t, id), w.clock) },
+		func() ([]domain.Event, error) { return d.UpdateToken(w.token(t, channel), w.clock) },
+		func() ([]domain.Event, error) { return d.UpdateToken(w.token(t, channel), w.clock) },
+		func() ([]domain.Event, error) { return w.order(t, d, channel) },
+		func() ([]domain.Event, error) { return w.order(t, d, channel) },
+		func() ([]domain.Event, error) { return w.connect(t, d, channel) },
+		func() ([]domain.Event, error) { return w.connect(t, d, channel) },
+		func() ([]domain.Event, error) { return w.connect(t, d, channel) },
+		func() ([]domain.Event, error) { return d.RequestPush(channel, "asked") },
+		func() ([]domain.Event, error) { return d.RecordPush(w.push(t, d, channel)) },
+		func() ([]domain.Event, error) { return w.rare(t, d) },
+	}
+	act := rapid.IntRange(0, len(acts)-1).Draw(t, "act")
+	events, err := acts[act]()
+	if err != nil {
+		return
+	}
+	by := ada
+	if act != 3 && act != 4 && act != 8 {
+		by = eventstore.Actor{Kind: eventstore.ByDevice, ID: id}
+	}
+	w.by(by, eventstore.Stream{Kind: device.Kind, ID: id}, w.clock, events...)
+	for _, e := range events {
+		d = d.Evolve(e, w.clock)
+	}
+	w.devices[id] = d
+}
+
+func (w *world) authenticate(t *rapid.T, id string) device.Authenticate {
+	return device.Authenticate{
+		Identity: device.Identity{UDID: "UDID-" + id, SerialNumber: "S" + id, DeviceName: rapid.SampledFrom([]string{"", "Ü", "iPad"}).Draw(t, "name")},
+		Topic:    "topic", OSVersion: rapid.SampledFrom([]string{"17.1", "17.10", "18"}).Draw(t, "os"),
+		ProductName: rapid.SampledFrom([]string{"iPad13,4", "Mac14,2"}).Draw(t, "product"),
+		Certificate: device.Certificate{Fingerprint: rapid.SampledFrom([]string{"c1", "c2"}).Draw(t, "certificate") + id},
+	}
+}
+
+func (w *world) token(t *rapid.T, channel device.ChannelID) device.TokenUpdate {
+	m := device.TokenUpdate{Channel: channel, Topic: "topic", Token: []byte(rapid.StringMatching("[ab]").Draw(t, "token")), PushMagic: "m"}
+	if channel != "" {
+		m.User = device.User{UserID: "U-" + string(channel), UserShortName: rapid.SampledFrom([]string{"", "anna"}).Draw(t, "short")}
+	} else if rapid.Bool().Draw(t, "says awaiting") {
+		m.AwaitingConfiguration = new(rapid.Bool().Draw(t, "awaiting"))
+	}
+	return m
+}
+
+func (w *world) order(t *rapid.T, d device.Device, channel device.ChannelID) ([]domain.Event, error) {
+	w.orders++
+	o := device.Order{
+		UUID: fmt.Sprintf("u%d", w.orders), RequestType: rapid.SampledFrom(worldTypes).Draw(t, "type"), Body: []byte("body"),
+		Priority: rapid.IntRange(0, 2).Draw(t, "priority"), SupersedeKey: rapid.SampledFrom([]string{"", "", "k"}).Draw(t, "key"),
+	}
+	if rapid.IntRange(0, 5).Draw(t, "later") == 0 {
+		o.NotBefore = w.clock.Add(time.Hour)
+	}
+	if rapid.IntRange(0, 5).Draw(t, "expires") == 0 {
+		o.ExpiresAt = w.clock.Add(2 * time.Hour)
+	}
+	if rapid.IntRange(0, 3).Draw(t, "partial") == 0 {
+		o.Parameters = json.RawMessage(rapid.SampledFrom([]string{`{"ManagedAppsOnly":true}`, `{"Items":["Name"]}`}).Draw(t, "parameters"))
+	}
+	return d.Order(channel, o, rapid.Bool().Draw(t, "nopush"), w.clock)
+}
+
+func (w *world) connect(t *rapid.T, d device.Device, channel device.ChannelID) ([]domain.Event, error) {
+	r := device.Report{Channel: channel, Status: device.Idle}
+	c, _ := d.Channel(channel)
+	var out []*device.Item
+	for _, item := range c.Queue {
+		if item.Out {
+			out = append(out, item)
+		}
+	}
+	if len(out) > 0 {
+		item := rapid.SampledFrom(out).Draw(t, "speaks of")
+		r.UUID = item.UUID
+		r.Status = rapid.SampledFrom([]string{device.Acknowledged, device.Acknowledged, device.Acknowledged, device.NotNow,
+			device.Error, device.CommandFormatError, device.Idle, "Strange"}).Draw(t, "status")
+		if r.Status == device.Idle {
+			r.UUID = ""
+		}
+		r.Result = worldResult(t, item.RequestType)
+	}
+	return d.Connect(r, w.clock)
+}
+
+func worldResult(t *rapid.T, requestType string) json.RawMessage {
+	version := func() string { return rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "version") }
+	switch requestType {
+	case "DeviceInformation":
+		return json.RawMessage(fmt.Sprintf(`{"QueryResponses":{"OSVersion":"17.%s","BatteryLevel":0.%s,"IsSupervised":%t}}`,
+			version(), version(), rapid.Bool().Draw(t, "supervised")))
+	case "SecurityInfo":
+		return json.RawMessage(fmt.Sprintf(`{"SecurityInfo":{"FDE_Enabled":%t,"ManagementStatus":{"UserApprovedEnrollment":%t}}}`,
+			rapid.Bool().Draw(t, "fde"), rapid.Bool().Draw(t, "approved")))
+	case "InstalledApplicationList":
+		return json.RawMessage(`{"InstalledApplicationList":[` + worldList(t, `{"Identifier":"app%d","Version":"%s","Name":"A long name, so that the value is no short one"}`) + `]}`)
+	case "ProfileList":
+		return json.RawMessage(`{"ProfileList":[` + worldList(t, `{"PayloadIdentifier":"profile%d","PayloadVersion":%s}`) + `]}`)
+	case "UserList":
+		return json.RawMessage(`{"Users":[` + worldList(t, `{"UserName":"user%d","DataUsed":%s}`) + `]}`)
+	case "ManagedApplicationList":
+		return json.RawMessage(`{"ManagedApplicationList":{"app1":{"Status":"` + version() + `"}}}`)
+	case "Restrictions":
+		return json.RawMessage(`{"GlobalRestrictions":{"restrictedBool":{"allow` + version() + `":{"value":true}}}}`)
+	}
+	return nil
+}
+
+func worldList(t *rapid.T, format string) string {
+	var list []string
+	for range rapid.IntRange(0, 4).Draw(t, "entries") {
+		list = append(list, fmt.Sprintf(format, rapid.IntRange(1, 3).Draw(t, "entry"), rapid.SampledFrom([]string{"1", "2"}).Draw(t, "of version")))
+	}
+	return strings.Join(list, ",")
+}
+
+func (w *world) push(t *rapid.T, d device.Device, channel device.ChannelID) device.Push {
+	c, _ := d.Channel(channel)
+	p := device.Push{Channel: channel, Token: c.Token, Attempt: 1}
+	if rapid.IntRange(0, 2).Draw(t, "refused") == 0 {
+		p.Reason, p.Final = "Unregistered", rapid.Bool().Draw(t, "final")
+	}
+	return p
+}
+
+func (w *world) rare(t *rapid.T, d device.Device) ([]domain.Event, error) {
+	switch rapid.IntRange(0, w.rarest).Draw(t, "rare") {
+	case 0:
+		return d.CheckOut()
+	case 1:
+		return d.ClearQueue("no longer wanted")
+	case 2:
+		if d.Status == device.StatusEnrolled {
+			return []domain.Event{device.PresumedUnmanaged{Reason: "silent for 90 days"}}, nil
+		}
+	case 3:
+		return d.SetBootstrapToken([]byte(rapid.StringMatching("[ab]?").Draw(t, "bootstrap")))
+	case 4:
+		w.by(ada, eventstore.Stream{Kind: operator.Kind, ID: fmt.Sprint(len(w.events))}, w.clock,
+			operator.TokenCreated{Name: "Bob", Role: operator.Viewer, Hash: fmt.Sprint(len(w.events))})
+	case 6:
+		return d.Erase("asked for")
+	case 5:
+		w.by(ada, eventstore.Stream{Kind: pushcert.Kind, ID: "topic"}, w.clock, pushcert.Stored{Topic: "topic", NotAfter: w.clock})
+	}
+	return nil, nil
+}
+
+// lived makes a history of up to n acts.
+func lived(t *rapid.T, n int) *world {
+	w := newWorld()
+	for range rapid.IntRange(1, n).Draw(t, "acts") {
+		w.live(t)
+	}
+	return w
+}
+
+// dump writes out all tables, with texts for numbers, in an order of its own. Numbers of texts are left out, for
+// they depend on the order in which the views asked for them.
+func dump(t testing.TB, v *Views) string {
+	t.Helper()
+	var lines []string
+	for _, q := range dumps {
+		err := v.read(t.Context(), func(tx Tx) error {
+			return tx.Query(q.query, nil, func(r Row) error {
+				line := q.name
+				for i := range q.columns {
+					line += "|" + r.Text(i)
+				}
+				lines = append(lines, line)
+				return nil
+			})
+		})
+		if err != nil {
+			t.Fatalf("dump %s: %v", q.name, err)
+		}
+	}
+	sort.Strings(lines)
+	return strings.Join(lines, "\n")
+}
