@@ -1,0 +1,99 @@
+package handlers
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/command"
+	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/handlers/plist"
+)
+
+// maxCommandUUID is the longest CommandUUID that is taken, in bytes. Apple says that it is any text.
+const maxCommandUUID = 128
+
+// TypedOrder makes an order from a command's type and its keys in JSON's shape (data as base64, dates as RFC 3339),
+// checked against Apple's catalogue. An empty uuid gets a new one. What is secret stands in the order's body alone:
+// its parameters are for people, and masked.
+func TypedOrder(requestType string, parameters map[string]any, uuid string) (device.Order, error) {
+	spec, known := command.Lookup(requestType)
+	if !known {
+		return device.Order{}, domain.WithHint(domain.Refusef(domain.Invalid, "the catalogue has no command %.100q", requestType),
+			"commandTypes lists what there is; names are spelt as Apple does")
+	}
+	if err := spec.Check(parameters); err != nil {
+		return device.Order{}, err
+	}
+	native, err := spec.Native(parameters)
+	if err != nil {
+		return device.Order{}, err
+	}
+	if uuid == "" {
+		uuid = eventstore.NewUUID().String()
+	}
+	body, err := plist.MarshalCommand(uuid, requestType, native)
+	if err != nil {
+		return device.Order{}, domain.Refusef(domain.Invalid, "the parameters make no property list")
+	}
+	shown, err := masked(requestType, parameters)
+	return device.Order{UUID: uuid, RequestType: requestType, Body: body, Parameters: shown}, err
+}
+
+func masked(requestType string, parameters map[string]any) (json.RawMessage, error) {
+	if len(parameters) == 0 {
+		return nil, nil
+	}
+	open, err := json.Marshal(parameters)
+	if err != nil {
+		return nil, fmt.Errorf("write the parameters of %s: %w", requestType, err)
+	}
+	shown, err := command.MaskParameters(requestType, open)
+	if err != nil {
+		return nil, fmt.Errorf("mask the parameters of %s: %w", requestType, err)
+	}
+	return shown, nil
+}
+
+// RawOrder makes an order from a command as a property list, which is delivered as it stands: its CommandUUID is
+// kept, and its keys are not checked. The catalogue need not know the command.
+func RawOrder(plistBody []byte) (device.Order, error) {
+	text, err := plist.ToJSON(plistBody)
+	if err != nil {
+		return device.Order{}, domain.Refusef(domain.Invalid, "the command is no %v", err)
+	}
+	var raw struct {
+		CommandUUID string
+		Command     map[string]json.RawMessage
+	}
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return device.Order{}, rawWrong("CommandUUID must be a string and Command a dictionary")
+	}
+	var requestType string
+	if err := json.Unmarshal(raw.Command["RequestType"], &requestType); err != nil || requestType == "" {
+		return device.Order{}, rawWrong("Command has no RequestType")
+	}
+	if raw.CommandUUID == "" || len(raw.CommandUUID) > maxCommandUUID {
+		return device.Order{}, rawWrong("CommandUUID must have 1 to 128 bytes")
+	}
+	delete(raw.Command, "RequestType")
+	shown, err := maskedRaw(requestType, raw.Command)
+	return device.Order{
+		UUID: raw.CommandUUID, RequestType: requestType, Body: bytes.Clone(plistBody), Parameters: shown,
+	}, err
+}
+
+func rawWrong(what string) error {
+	return domain.WithHint(domain.Refusef(domain.Invalid, "%s", what),
+		"send a property list with CommandUUID, and Command with its RequestType")
+}
+
+func maskedRaw(requestType string, keys map[string]json.RawMessage) (json.RawMessage, error) {
+	parameters := make(map[string]any, len(keys))
+	for k, v := range keys {
+		parameters[k] = v
+	}
+	return masked(requestType, parameters)
+}
