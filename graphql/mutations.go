@@ -1,0 +1,309 @@
+package graphql
+
+import (
+	"context"
+	"time"
+
+	"github.com/graphql-go/graphql"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/operator"
+	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/handlers"
+	"github.com/rollcall-mdm/rollcall/projections"
+)
+
+// maxTargets is the most devices that one mutation can speak of.
+const maxTargets = 1000
+
+func (t *types) mutations() graphql.Fields {
+	all := graphql.Fields{
+		"sendCommand": root("Orders one of Apple's commands for many devices. Each takes it or refuses it for itself.", must(t.sent), graphql.FieldConfigArgument{
+			"input": arg("", must(sendInput())),
+		}, sendCommand),
+		"cancelCommand": root("Takes a waiting command back.", must(t.command), graphql.FieldConfigArgument{
+			"uuid": arg("", must(graphql.ID)), "reason": arg("", must(graphql.String)),
+		}, cancelCommand),
+		"clearQueue": root("Takes back all that waits for a device and its users.", many(t.command), graphql.FieldConfigArgument{
+			"device": arg("", must(graphql.ID)), "reason": arg("", must(graphql.String)),
+		}, clearQueue),
+		"wake": root("Sends devices a push, so that they call.", many(t.woken), graphql.FieldConfigArgument{
+			"devices": arg("At most 1000.", must(graphql.NewList(must(graphql.ID)))),
+		}, wake),
+		"createToken": root("Makes an API token; administrators only.", must(t.created), graphql.FieldConfigArgument{
+			"name":      arg("Who or what will use it.", must(graphql.String)),
+			"role":      arg("", must(t.role)),
+			"expiresAt": arg("Never if absent.", timeScalar),
+		}, createToken),
+		"revokeToken": root("Takes an API token back; administrators only.", must(t.token), graphql.FieldConfigArgument{
+			"id": arg("", must(graphql.ID)), "reason": arg("", must(graphql.String)),
+		}, revokeToken),
+	}
+	for name, f := range t.typed() {
+		all[name] = f
+	}
+	return all
+}
+
+// waiting are the rules of a command's waiting, the same for every mutation that orders one.
+func waiting() graphql.InputObjectConfigFieldMap {
+	return graphql.InputObjectConfigFieldMap{
+		"userId":         input("A user of the device, instead of the device itself.", graphql.String),
+		"priority":       &graphql.InputObjectFieldConfig{Type: graphql.Int, DefaultValue: 0, Description: "Higher goes first."},
+		"notBefore":      input("Not offered before.", timeScalar),
+		"expiresAt":      input("Ends if nobody has fetched it by then.", timeScalar),
+		"supersedeKey":   input("Takes the place of a waiting command with the same key.", graphql.String),
+		"idempotencyKey": input("The same key again orders nothing new.", graphql.String),
+		"reason":         input("Why, for those who read the log.", graphql.String),
+		"push":           &graphql.InputObjectFieldConfig{Type: graphql.Boolean, DefaultValue: true, Description: "Whether to wake the device."},
+	}
+}
+
+func sendInput() *graphql.InputObject {
+	fields := waiting()
+	fields["requestType"] = input("As Apple spells it; commandTypes lists them.", must(graphql.String))
+	fields["parameters"] = input("The command's keys as Apple spells them; data as base64, dates as RFC 3339.", jsonScalar)
+	fields["devices"] = input("UDIDs, EnrollmentIDs or serial numbers; at most 1000.", graphql.NewList(must(graphql.ID)))
+	return graphql.NewInputObject(graphql.InputObjectConfig{Name: "SendCommandInput", Fields: fields})
+}
+
+// rules puts the rules of waiting into an order.
+func (a args) rules(o device.Order) device.Order {
+	o.Priority, o.NotBefore, o.ExpiresAt = a.number("priority"), a.moment("notBefore"), a.moment("expiresAt")
+	o.SupersedeKey, o.Key, o.Reason = a.text("supersedeKey"), a.text("idempotencyKey"), a.text("reason")
+	return o
+}
+
+func sendCommand(ctx context.Context, r *run, a args) (any, error) {
+	in := a.object("input")
+	parameters, err := in.parameters()
+	if err != nil {
+		return nil, err
+	}
+	targets := texts[string](in, "devices")
+	if err := count(targets); err != nil {
+		return nil, err
+	}
+	return r.send(ctx, in, in.text("requestType"), parameters, targets)
+}
+
+func (a args) parameters() (map[string]any, error) {
+	given, ok := a["parameters"]
+	if !ok || given == nil {
+		return nil, nil
+	}
+	parameters, ok := given.(map[string]any)
+	if !ok {
+		return nil, domain.Refusef(domain.Invalid, "parameters must be an object")
+	}
+	return parameters, nil
+}
+
+func count(targets []string) error {
+	if len(targets) == 0 || len(targets) > maxTargets {
+		return domain.Refusef(domain.Invalid, "devices must name between 1 and %d", maxTargets)
+	}
+	return nil
+}
+
+// send orders a command for each target. A wrong command is refused as a whole, before anybody is asked.
+func (r *run) send(ctx context.Context, in args, requestType string, parameters map[string]any, targets []string) (sent, error) {
+	if _, err := handlers.TypedOrder(requestType, parameters, ""); err != nil {
+		return sent{}, err
+	}
+	var last eventstore.Position
+	out := sent{commands: []order{}, refused: []refusal{}}
+	byDevice := map[string][]string{}
+	var devices []string
+	for _, id := range targets {
+		deviceID, uuid, at, err := r.one(ctx, in, requestType, parameters, id)
+		if err != nil {
+			out.refused = append(out.refused, r.because(ctx, id, err))
+			continue
+		}
+		if byDevice[deviceID] == nil {
+			devices = append(devices, deviceID)
+		}
+		byDevice[deviceID], last = append(byDevice[deviceID], uuid), max(last, at)
+	}
+	if err := r.shows(ctx, last); err != nil {
+		return sent{}, err
+	}
+	for _, id := range devices {
+		ordered, err := r.inOrder(ctx, id, byDevice[id], present)
+		if err != nil {
+			return sent{}, err
+		}
+		out.commands = append(out.commands, ordered...)
+	}
+	return out, nil
+}
+
+// shows waits until the views show what was appended at a position. At 0 nothing was: what is asked for was there
+// before, but perhaps only just.
+func (r *run) shows(ctx context.Context, at eventstore.Position) error {
+	if at == 0 {
+		return r.caughtUp(ctx)
+	}
+	return r.Views.Wait(ctx, at)
+}
+
+// one orders a command for one target.
+func (r *run) one(ctx context.Context, in args, requestType string, parameters map[string]any, id string) (deviceID, uuid string, at eventstore.Position, err error) {
+	d, err := r.target(ctx, id)
+	if err != nil {
+		return "", "", 0, err
+	}
+	channel, err := r.channel(ctx, d, in.text("userId"))
+	if err != nil {
+		return "", "", 0, err
+	}
+	if err := suits(requestType, d, channel); err != nil {
+		return "", "", 0, err
+	}
+	o, err := handlers.TypedOrder(requestType, parameters, "")
+	if err != nil {
+		return "", "", 0, err
+	}
+	push, told := in["push"].(bool)
+	uuid, at, err = r.Orders.Send(ctx, r.caller, d.ID, channel, in.rules(o), told && !push)
+	return d.ID, uuid, at, err
+}
+
+// target finds the device that a caller means. One that has just enrolled may not be in the views yet.
+func (r *run) target(ctx context.Context, id string) (projections.Device, error) {
+	d, found, err := r.Views.Device(ctx, id, projections.Now)
+	if err != nil || found {
+		return d, err
+	}
+	return projections.Device{ID: r.Pseudonyms.Device(id)}, nil
+}
+
+// channel finds the user that a caller means; the device's own channel if he means none.
+func (r *run) channel(ctx context.Context, d projections.Device, userID string) (device.ChannelID, error) {
+	if userID == "" {
+		return "", nil
+	}
+	users, err := r.Views.Users(ctx, d.ID, projections.Now)
+	if err != nil {
+		return "", err
+	}
+	for _, u := range users {
+		if userID == u.UserID || userID == u.EnrollmentUserID || userID == u.ShortName || userID == string(u.ID) {
+			return u.ID, nil
+		}
+	}
+	return "", domain.Refusef(domain.NotFound, "the device has no such user")
+}
+
+// because tells why a target got nothing. A failure is logged, and masked.
+func (r *run) because(ctx context.Context, id string, err error) refusal {
+	if _, refused := domain.Refused(err); !refused {
+		handlers.Failed(ctx, r.Logger, err)
+	}
+	p := handlers.Explain(ctx, err)
+	return refusal{id, p.Code, p.Message, err}
+}
+
+func cancelCommand(ctx context.Context, r *run, a args) (any, error) {
+	if err := r.caughtUp(ctx); err != nil {
+		return nil, err
+	}
+	found, err := r.Views.Command(ctx, a.text("uuid"))
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, domain.Refusef(domain.NotFound, "no command has this UUID")
+	}
+	one := found[0]
+	for _, c := range found {
+		if c.State.Waits() {
+			one = c
+			break
+		}
+	}
+	at, err := r.Orders.Cancel(ctx, r.caller, one.Device, one.UUID, a.text("reason"))
+	if err != nil {
+		return nil, err
+	}
+	return r.first(ctx, one.Device, one.UUID, at)
+}
+
+// first returns one command as it is after the event at the position.
+func (r *run) first(ctx context.Context, deviceID, uuid string, at eventstore.Position) (any, error) {
+	if err := r.Views.Wait(ctx, at); err != nil {
+		return nil, err
+	}
+	found, err := r.inOrder(ctx, deviceID, []string{uuid}, present)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+func clearQueue(ctx context.Context, r *run, a args) (any, error) {
+	d, err := r.target(ctx, a.text("device"))
+	if err != nil {
+		return nil, err
+	}
+	uuids, at, err := r.Orders.ClearQueue(ctx, r.caller, d.ID, a.text("reason"))
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Views.Wait(ctx, at); err != nil {
+		return nil, err
+	}
+	return r.inOrder(ctx, d.ID, uuids, present)
+}
+
+func wake(ctx context.Context, r *run, a args) (any, error) {
+	targets := texts[string](a, "devices")
+	if err := count(targets); err != nil {
+		return nil, err
+	}
+	out := make([]woken, len(targets))
+	for i, id := range targets {
+		d, err := r.target(ctx, id)
+		if err == nil {
+			_, err = r.Orders.Wake(ctx, r.caller, d.ID, "")
+		}
+		out[i] = woken{device: id, requested: err == nil}
+		if err != nil {
+			out[i].refusal = r.because(ctx, id, err)
+		}
+	}
+	return out, nil
+}
+
+func createToken(ctx context.Context, r *run, a args) (any, error) {
+	role, expires := operator.Role(a.text("role")), a.moment("expiresAt")
+	id, text, err := r.Tokens.Create(ctx, r.caller, a.text("name"), role, expires)
+	if err != nil {
+		return nil, err
+	}
+	return created{text, projections.OperatorToken{
+		ID: id, Name: a.text("name"), Role: role, CreatedAt: r.Now().UTC().Truncate(time.Microsecond),
+		CreatedBy: r.caller.Actor(), Expires: expires,
+	}}, nil
+}
+
+func revokeToken(ctx context.Context, r *run, a args) (any, error) {
+	if err := r.Tokens.Revoke(ctx, r.caller, a.text("id"), a.text("reason")); err != nil {
+		return nil, err
+	}
+	if err := r.caughtUp(ctx); err != nil {
+		return nil, err
+	}
+	all, err := r.Views.Tokens(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range all {
+		if t.ID == a.text("id") {
+			return t, nil
+		}
+	}
+	return nil, domain.Refusef(domain.NotFound, "no such token is known")
+}

@@ -1,0 +1,144 @@
+package graphql
+
+import (
+	"context"
+
+	"github.com/graphql-go/graphql"
+
+	"github.com/rollcall-mdm/rollcall/domain/operator"
+	"github.com/rollcall-mdm/rollcall/handlers"
+)
+
+// A permission refuses those callers who may not ask for a field.
+type permission func(handlers.Caller) error
+
+// The permissions: whoever has a token reads; some fields are for some roles.
+func read(handlers.Caller) error         { return nil }
+func audit(c handlers.Caller) error      { return c.Audit() }
+func change(c handlers.Caller) error     { return c.Change() }
+func administer(c handlers.Caller) error { return c.Administer() }
+
+// permissions says who may ask for what. Every field of Query and Mutation has a line; a type's line stands for
+// all its fields that have none of their own. A test fails when something is in no line: nothing is open by mistake.
+var permissions = map[string]permission{
+	"Query.me":               read,
+	"Query.device":           read,
+	"Query.devices":          read,
+	"Query.fleet":            read,
+	"Query.fleetHistory":     read,
+	"Query.command":          read,
+	"Query.commands":         read,
+	"Query.commandTypes":     read,
+	"Query.events":           read,
+	"Query.event":            read,
+	"Query.log":              read,
+	"Query.views":            read,
+	"Query.pushCertificates": read,
+	"Query.tokens":           administer,
+
+	"Mutation.sendCommand":   change,
+	"Mutation.cancelCommand": change,
+	"Mutation.clearQueue":    change,
+	"Mutation.wake":          change,
+	"Mutation.createToken":   administer,
+	"Mutation.revokeToken":   administer,
+
+	"Device":                read,
+	"DeviceConnection":      read,
+	"DeviceEdge":            read,
+	"UserChannel":           read,
+	"Fact":                  read,
+	"FactSpan":              read,
+	"FactSpanConnection":    read,
+	"FactSpanEdge":          read,
+	"FactChange":            read,
+	"Application":           read,
+	"ApplicationConnection": read,
+	"ApplicationEdge":       read,
+	"InstalledProfile":      read,
+	"InstalledCertificate":  read,
+	"Fleet":                 read,
+	"Count":                 read,
+	"Command":               read,
+	"CommandConnection":     read,
+	"CommandEdge":           read,
+	"Attempt":               read,
+	"CommandType":           read,
+	"CommandParameter":      read,
+	"CommandSupport":        read,
+	"Event":                 read,
+	"EventConnection":       read,
+	"EventEdge":             read,
+	"Evidence":              read,
+	"Evidence.body":         audit,
+	"Actor":                 read,
+	"Actor.address":         audit,
+	"Operator":              read,
+	"Log":                   read,
+	"View":                  read,
+	"ParkedStream":          read,
+	"PushCertificate":       read,
+	"PageInfo":              read,
+	"Token":                 administer,
+	"CreatedToken":          administer,
+	"SendCommandPayload":    change,
+	"RefusedTarget":         change,
+	"WakeResult":            change,
+}
+
+// permissionOf returns the permission for a field; declared is false if nobody said. The typed mutations, one for
+// each of Apple's commands, ask for what sendCommand asks for.
+func permissionOf(typeName, fieldName string) (p permission, declared bool) {
+	if p, declared = permissions[typeName+"."+fieldName]; declared {
+		return p, true
+	}
+	if _, typed := typedMutations()[fieldName]; typeName == "Mutation" && typed {
+		return change, true
+	}
+	p, declared = permissions[typeName]
+	return p, declared
+}
+
+// permitted puts the permission before each field's resolver. What is not declared is open to administrators.
+func permitted(typeName string, fields graphql.Fields) graphql.Fields {
+	for name, f := range fields {
+		check, declared := permissionOf(typeName, name)
+		if !declared {
+			check = administer
+		}
+		resolve := f.Resolve
+		f.Resolve = func(p graphql.ResolveParams) (any, error) {
+			if err := check(runOf(p.Context).caller); err != nil {
+				return nil, err
+			}
+			return resolve(p)
+		}
+	}
+	return fields
+}
+
+func roles() []operator.Role { return operator.Roles() }
+
+// operatorFields is who is asking.
+func (t *types) operatorFields() graphql.Fields {
+	return graphql.Fields{
+		"id":      get("Of the API token.", must(graphql.ID), func(c handlers.Caller) any { return c.ID }),
+		"name":    get("", must(graphql.String), func(c handlers.Caller) any { return c.Name }),
+		"role":    get("", must(t.role), func(c handlers.Caller) any { return string(c.Role) }),
+		"address": get("From which this request came.", graphql.String, func(c handlers.Caller) any { return orNull(c.Address) }),
+		"mayChange": get("Whether mutations are open.", must(graphql.Boolean),
+			func(c handlers.Caller) any { return c.Role.MayChange() }),
+		"mayAudit": get("Whether evidence is open.", must(graphql.Boolean),
+			func(c handlers.Caller) any { return c.Role.MayAudit() }),
+	}
+}
+
+func (t *types) me(_ context.Context, r *run, _ args) (any, error) { return r.caller, nil }
+
+// orNull makes null of an empty text.
+func orNull[T ~string](s T) any {
+	if s == "" {
+		return nil
+	}
+	return string(s)
+}
