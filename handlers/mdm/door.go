@@ -1,0 +1,112 @@
+// Package mdm is the devices' door: what Apple's devices send comes in here, and commands go out.
+//
+// A message passes in five steps. Its sender shows a certificate that is trusted here (Identity); its body is read
+// within a bound and its property list behind a guard; it names a device, whose stream is found by a pseudonym;
+// the device decides what follows; and only when that is durable, the message is answered. No view is read or
+// written on the way.
+//
+// The answers are few. 200: it is kept. 400: it cannot be understood, or its sender cannot be believed; it is
+// kept as evidence within a bound. 404: there is no such declaration. 410: this user is not managed here. 413: it is too long. 503: try again, the
+// log is away. Never 401, which would make a device leave for ever, and nothing else that a device would repeat
+// without end.
+package mdm
+
+import (
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"golang.org/x/time/rate"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/certificate"
+	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/eventstore"
+)
+
+// What the door's bounds are if none are set.
+const (
+	defaultMaxBody         = 8 << 20
+	defaultKeptPerHour     = 60
+	defaultStrangerPerHour = 10
+)
+
+// Pseudonyms name devices and channels in the log: who reads a stream's name learns nothing.
+type Pseudonyms interface {
+	Device(id string) string        // of a UDID or EnrollmentID
+	Channel(id, user string) string // of a device's user
+}
+
+// A Door lets devices in. All fields are set before Mount; those from Now on are useful at zero.
+type Door struct {
+	Devices      *eventstore.Repository[device.Device, domain.Event]
+	Certificates *eventstore.Repository[certificate.Certificate, domain.Event]
+	Strangers    *eventstore.Repository[Nobody, domain.Event]
+	Pseudonyms   Pseudonyms
+	Identity     *Identity
+
+	Now     func() time.Time // the server's clock; time.Now if nil
+	Log     *slog.Logger     // slog.Default() if nil
+	Observe Observe
+
+	MaxBody          int64 // of a message, in bytes; 8 MiB if zero
+	KeptPerHour      int   // refused messages that are kept of one device or certificate in an hour; 60 if zero
+	StrangersPerHour int   // messages of strangers that are kept in an hour; 10 if zero
+
+	once     sync.Once
+	refused  *hourly
+	strange  *rate.Limiter
+	unkept   counter
+	polls    *polls
+	messages bodies
+}
+
+// Nobody is the state of a stranger: nothing follows from what strangers did before.
+type Nobody struct{}
+
+// Evolve returns nobody.
+func (Nobody) Evolve(domain.Event, time.Time) Nobody { return Nobody{} }
+
+// Mount opens the door at the group's own path and at /checkin and /connect below it. The first takes both kinds
+// of messages, as devices send them whose profile names one URL.
+func (d *Door) Mount(g *echo.Group) {
+	d.once.Do(d.init)
+	for path, serve := range map[string]echo.HandlerFunc{
+		"": d.serve(d.either), "/checkin": d.serve(d.checkIn), "/connect": d.serve(d.connect),
+	} {
+		g.PUT(path, serve)
+		g.POST(path, serve) // some clients of other makers
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
+			g.Add(method, path, notAllowed)
+		}
+	}
+}
+
+func notAllowed(c echo.Context) error {
+	c.Response().Header().Set("Allow", "PUT, POST")
+	return c.NoContent(http.StatusMethodNotAllowed)
+}
+
+func (d *Door) init() {
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	if d.Log == nil {
+		d.Log = slog.Default()
+	}
+	if d.MaxBody == 0 {
+		d.MaxBody = defaultMaxBody
+	}
+	if d.KeptPerHour == 0 {
+		d.KeptPerHour = defaultKeptPerHour
+	}
+	if d.StrangersPerHour == 0 {
+		d.StrangersPerHour = defaultStrangerPerHour
+	}
+	d.refused = &hourly{most: d.KeptPerHour}
+	d.strange = rate.NewLimiter(rate.Every(time.Hour/time.Duration(d.StrangersPerHour)), d.StrangersPerHour)
+	d.polls = newPolls()
+	d.messages.init()
+}
