@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
+	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
+	"github.com/rollcall-mdm/rollcall/eventstore/seal"
+)
+
+// auditCmd takes evidence from a data directory, while the server runs or not, and checks evidence anywhere.
+type auditCmd struct {
+	Export     auditExportCmd     `cmd:"" help:"Make a bundle that an auditor can check alone."`
+	Verify     auditVerifyCmd     `cmd:"" help:"Check a bundle. Needs neither server nor network; exit status 1 if something does not fit."`
+	Checkpoint auditCheckpointCmd `cmd:"" help:"Print a signed checkpoint of the log."`
+	Prove      auditProveCmd      `cmd:"" help:"Print the proof that one event is in the log."`
+}
+
+// An evidence is what can be read of a data directory.
+type evidence struct {
+	*ledger.Ledger
+	log *embedded.ReadOnly
+}
+
+// withEvidence opens a data directory for reading. Nothing is told of a log that is not the one that was signed.
+func withEvidence(ctx context.Context, dir string, do func(evidence) error) error {
+	e, err := openEvidence(ctx, dir)
+	if errors.Is(err, ledger.ErrBeyond) { // the server may have signed more since its log was opened
+		e, err = openEvidence(ctx, dir)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(e), e.log.Close())
+}
+
+func openEvidence(ctx context.Context, dir string) (evidence, error) {
+	key, err := ledger.OpenKey(dir, "")
+	if err != nil {
+		return evidence{}, fmt.Errorf("%s: %w", dir, err)
+	}
+	log, err := embedded.OpenReadOnly(ctx, filepath.Join(dir, "log.db"))
+	if err != nil {
+		return evidence{}, err
+	}
+	e := evidence{&ledger.Ledger{Tree: log, Key: key, File: filepath.Join(dir, ledger.CheckpointFile)}, log}
+	if err := e.Resume(ctx); err != nil {
+		return evidence{}, errors.Join(err, log.Close())
+	}
+	return e, nil
+}
+
+// auditPrints is where a command prints.
+type auditPrints struct {
+	Out  io.Writer `kong:"-"` // standard output if nil
+	JSON bool      `name:"json" help:"Print JSON, for programs."`
+}
+
+func (p *auditPrints) out() io.Writer {
+	if p.Out == nil {
+		return os.Stdout
+	}
+	return p.Out
+}
+
+// text prints a text as it is, or as the one field of a JSON object.
+func (p *auditPrints) text(name string, text []byte) error {
+	if p.JSON {
+		return json.NewEncoder(p.out()).Encode(map[string]string{name: string(text)})
+	}
+	_, err := p.out().Write(text)
+	return err
+}
+
+type auditExportCmd struct {
+	auditPrints
+	Data     string `default:"./data" placeholder:"DIR" help:"The server's data directory."`
+	Out      string `required:"" placeholder:"DIR" help:"Where the bundle goes: a directory that is empty or not there."`
+	From     moment `placeholder:"TIME" help:"Only events at this time or later: 2026-01-31T12:00:00Z, or a date."`
+	To       moment `placeholder:"TIME" help:"Only events before this time."`
+	Device   string `placeholder:"UDID" help:"Only events of this device: its UDID or EnrollmentID, or its name in the log."`
+	Position int64  `placeholder:"N" help:"As if the log ended at this position; its end if not set. The same position gives the same bytes."`
+}
+
+// Run fulfils kong's command.
+func (c *auditExportCmd) Run(ctx context.Context) error {
+	return withEvidence(ctx, c.Data, func(e evidence) error {
+		stream, err := c.stream(ctx, e.log)
+		if err != nil {
+			return err
+		}
+		p := newProgress(os.Stderr, "exporting", 1)
+		defer p.end()
+		x := &ledger.Export{
+			Ledger: e.Ledger, Log: e.log, Question: ledger.Question{From: c.From.UTC(), To: c.To.UTC(), Stream: stream},
+			Position: eventstore.Position(c.Position), Program: "rollcall " + version, Progress: p.count,
+		}
+		m, err := x.Write(ctx, c.Out)
+		if err != nil {
+			return err
+		}
+		return c.print(m)
+	})
+}
+
+// count is told how many of how many.
+func (p *progress) count(done, of int64) {
+	p.of = of
+	p.at(done)
+}
+
+// stream returns the stored name of the device's stream, if one was asked for. The bundle does not name the UDID.
+func (c *auditExportCmd) stream(ctx context.Context, log ledger.Events) (string, error) {
+	if c.Device == "" {
+		return "", nil
+	}
+	names := []string{c.Device}
+	if _, err := os.Stat(filepath.Join(c.Data, "index.key")); err == nil {
+		p, err := seal.OpenPseudonyms(filepath.Join(c.Data, "index.key"))
+		if err != nil {
+			return "", err
+		}
+		names = append(names, p.Device(c.Device))
+	}
+	for env, err := range log.ReadAll(ctx, 0) {
+		if err != nil {
+			return "", err
+		}
+		for _, id := range names {
+			if s := (eventstore.Stream{Kind: device.Kind, ID: id}); env.Stream == s {
+				return s.String(), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("the log knows no device %s", c.Device)
+}
+
+func (c *auditExportCmd) print(m ledger.Manifest) error {
+	if c.JSON {
+		return json.NewEncoder(c.out()).Encode(m)
+	}
+	_, err := fmt.Fprintf(c.out(), "%s holds %d events of the log %s up to position %d (%s).\nCheck it with: rollcall audit verify %s --key %s\n",
+		c.Out, m.Events, m.Origin, m.Position, m.Time, c.Out, ledger.PublicFile)
+	return err
+}
+
+type auditVerifyCmd struct {
+	auditPrints
+	Bundle string `arg:"" type:"existingdir" help:"The bundle's directory."`
+	Key    string `type:"existingfile" placeholder:"FILE" help:"The log's public key (ledger.pub), got by another way than the bundle."`
+}
+
+// errUnfit makes the exit status 1.
+var errUnfit = errors.New("the bundle does not fit")
+
+// Run fulfils kong's command.
+func (c *auditVerifyCmd) Run(ctx context.Context) error {
+	var public note.Verifier
+	if c.Key != "" {
+		text, err := os.ReadFile(c.Key)
+		if err != nil {
+			return fmt.Errorf("read the key: %w", err)
+		}
+		if public, err = ledger.ParsePublic(string(text)); err != nil {
+			return err
+		}
+	}
+	p := newProgress(os.Stderr, "verifying", 1)
+	v, err := ledger.Verify(ctx, c.Bundle, public, p.count)
+	p.end()
+	if err == nil {
+		err = c.print(v)
+	}
+	if err == nil && !v.Good {
+		err = errUnfit
+	}
+	return err
+}
+
+func (c *auditVerifyCmd) print(v ledger.Verdict) error {
+	if c.JSON {
+		return json.NewEncoder(c.out()).Encode(v)
+	}
+	var b strings.Builder
+	for _, f := range v.Findings {
+		fmt.Fprintln(&b, f)
+	}
+	if v.Good {
+		what := "some events"
+		if v.All {
+			what = "all events"
+		}
+		fmt.Fprintf(&b, "Good: %d events (%s of the log %s up to position %d) are what was signed.\nRoot %s\n", v.Events, what, v.Origin, v.Size, v.Root)
+	}
+	if !v.KeyGiven {
+		fmt.Fprintf(&b, "The key came from the bundle itself: give --key with a %s that you have from elsewhere, to know whose log this is.\n", ledger.PublicFile)
+	}
+	_, err := io.WriteString(c.out(), b.String())
+	return err
+}
+
+type auditCheckpointCmd struct {
+	auditPrints
+	Data string `default:"./data" placeholder:"DIR" help:"The server's data directory."`
+}
+
+// Run fulfils kong's command.
+func (c *auditCheckpointCmd) Run(ctx context.Context) error {
+	return withEvidence(ctx, c.Data, func(e evidence) error {
+		signed, err := e.Checkpoint(ctx)
+		if err != nil {
+			return err
+		}
+		return c.text("checkpoint", signed)
+	})
+}
+
+type auditProveCmd struct {
+	auditPrints
+	Position int64  `arg:"" help:"The event's position, from 1."`
+	Data     string `default:"./data" placeholder:"DIR" help:"The server's data directory."`
+}
+
+// Run fulfils kong's command.
+func (c *auditProveCmd) Run(ctx context.Context) error {
+	return withEvidence(ctx, c.Data, func(e evidence) error {
+		p, err := e.Prove(ctx, eventstore.Position(c.Position), 0)
+		if err != nil {
+			return err
+		}
+		return c.text("proof", p.Text())
+	})
+}

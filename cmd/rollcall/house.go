@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/catalog"
+	"github.com/rollcall-mdm/rollcall/domain/certificate"
+	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/operator"
+	"github.com/rollcall-mdm/rollcall/domain/pushcert"
+	"github.com/rollcall-mdm/rollcall/domain/stranger"
+	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
+	"github.com/rollcall-mdm/rollcall/eventstore/seal"
+	"github.com/rollcall-mdm/rollcall/handlers"
+	"github.com/rollcall-mdm/rollcall/handlers/auth"
+	"github.com/rollcall-mdm/rollcall/handlers/mdm"
+)
+
+// A house is what stands in a data directory: the log, its keys, and the aggregates that are folded from it.
+type house struct {
+	dir        string
+	now        func() time.Time
+	keys       *seal.FileKeyring
+	log        *embedded.Log
+	snapshots  *embedded.Snapshots[device.Device]
+	codec      *seal.Codec[domain.Event]
+	pseudonyms seal.Pseudonyms
+	logger     *slog.Logger
+
+	devices      *eventstore.Repository[device.Device, domain.Event]
+	certificates *eventstore.Repository[certificate.Certificate, domain.Event]
+	strangers    *eventstore.Repository[mdm.Nobody, domain.Event]
+	operators    *eventstore.Repository[operator.Token, domain.Event]
+	pushcerts    *eventstore.Repository[pushcert.PushCertificate, domain.Event]
+	tokens       *auth.Tokens
+}
+
+// openHouse opens a data directory, and makes in it what is missing.
+func openHouse(ctx context.Context, dir string, now func() time.Time, logger *slog.Logger, observe func(embedded.Commit)) (*house, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	h := &house{dir: dir, now: now, logger: logger}
+	if err := h.open(ctx, observe); err != nil {
+		return nil, errors.Join(err, h.close())
+	}
+	h.gather()
+	if err := h.finishErasures(ctx); err != nil {
+		return nil, errors.Join(err, h.close())
+	}
+	return h, nil
+}
+
+func (h *house) open(ctx context.Context, observe func(embedded.Commit)) error {
+	var err error
+	if h.log, err = embedded.Open(ctx, h.path("log.db"), embedded.Options{Recent: 4 << 20, Observe: observe, Logger: h.logger}); err != nil {
+		return err // first: it also makes sure that no other process is at home here
+	}
+	if err := h.checkKeys(ctx); err != nil {
+		return err
+	}
+	if err := seal.SettleRotation(h.path("keys.db"), h.path("master.key")); err != nil {
+		return err
+	}
+	master, err := seal.OpenMasterKey(h.path("master.key"))
+	if err != nil {
+		return err
+	}
+	if h.pseudonyms, err = seal.OpenPseudonyms(h.path("index.key")); err != nil {
+		return err
+	}
+	if h.keys, err = seal.OpenKeyring(h.path("keys.db"), master, 0); err != nil {
+		return err
+	}
+	h.codec = &seal.Codec[domain.Event]{Types: catalog.Events(), Keys: h.keys}
+	blobs := seal.Blobs{Keys: h.keys}
+	h.snapshots, err = embedded.OpenSnapshots[device.Device](h.path("snapshots.db"), embedded.SnapshotOptions{
+		Fold: fmt.Sprintf("device/%d", device.Fold), Seal: blobs.SealBlob, Open: blobs.OpenBlob, Logger: h.logger,
+	})
+	return err
+}
+
+// gather makes the repositories.
+func (h *house) gather() {
+	h.devices = repository(h, device.Kind, device.Device.Evolve)
+	h.devices.Size, h.devices.Snapshots, h.devices.CacheSize = device.Size, h.snapshots, 32<<20
+	h.certificates = repository(h, certificate.Kind, certificate.Certificate.Evolve)
+	h.certificates.CacheSize = 8 << 20
+	h.certificates.Size = func(certificate.Certificate) int { return 200 }
+	h.strangers = repository(h, stranger.Kind, mdm.Nobody.Evolve)
+	h.operators = repository(h, operator.Kind, operator.Token.Evolve)
+	h.pushcerts = repository(h, pushcert.Kind, pushcert.PushCertificate.Evolve)
+	h.tokens = &auth.Tokens{Operators: h.operators, Now: h.now, Logger: h.logger}
+}
+
+func repository[S any](h *house, kind string, fold func(S, domain.Event, time.Time) S) *eventstore.Repository[S, domain.Event] {
+	return &eventstore.Repository[S, domain.Event]{Log: h.log, Codec: h.codec, Kind: kind, Fold: fold, Now: h.now, Logger: h.logger}
+}
+
+func (h *house) path(name string) string { return filepath.Join(h.dir, name) }
+
+// close ends the log first, so that nothing is acknowledged that the rest does not know.
+func (h *house) close() error {
+	var errs []error
+	if h.log != nil {
+		errs = append(errs, h.log.Close())
+	}
+	if h.snapshots != nil {
+		errs = append(errs, h.snapshots.Close())
+	}
+	if h.keys != nil {
+		errs = append(errs, h.keys.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// founder is who makes the first token of a new data directory.
+var founder = handlers.Caller{ID: "first-start", Name: "first start", Role: operator.Administrator}
+
+// adminToken returns the file of the administrator's token, and makes both if the log is empty of tokens.
+func (h *house) adminToken(ctx context.Context) (string, error) {
+	file := h.path("admin-token")
+	if _, err := os.Stat(file); err == nil {
+		return file, nil
+	}
+	_, text, err := h.tokens.Create(ctx, founder, "administrator", operator.Administrator, time.Time{})
+	if err != nil {
+		return "", fmt.Errorf("make the administrator's token: %w", err)
+	}
+	if err := writeWhole(file, []byte(text+"\n")); err != nil {
+		return "", fmt.Errorf("keep the administrator's token: %w", err)
+	}
+	return file, nil
+}

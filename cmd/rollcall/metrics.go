@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
+	"github.com/rollcall-mdm/rollcall/handlers/mdm"
+	"github.com/rollcall-mdm/rollcall/projections"
+)
+
+// metrics are what /metrics tells Prometheus. No label holds anything about a person or a single device.
+type metrics struct {
+	registry  *prometheus.Registry
+	appends   prometheus.Counter
+	conflicts prometheus.Counter
+	events    prometheus.Counter
+	failures  prometheus.Counter
+	batch     prometheus.Histogram
+	fsync     prometheus.Histogram
+	checkins  *prometheus.CounterVec
+	connects  *prometheus.CounterVec
+	refused   *prometheus.CounterVec
+	pushes    *prometheus.CounterVec
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry:  prometheus.NewRegistry(),
+		appends:   counter("log_appends_total", "Appends that were answered."),
+		conflicts: counter("log_conflicts_total", "Appends that somebody else had overtaken."),
+		events:    counter("log_events_total", "Events made durable."),
+		failures:  counter("log_failed_commits_total", "Commits that failed; nothing in them was acknowledged."),
+		batch:     histogram("log_batch_events", "Events in a commit.", prometheus.ExponentialBuckets(1, 2, 11)),
+		fsync:     histogram("log_fsync_seconds", "Time that the disk took for a commit.", prometheus.ExponentialBuckets(0.0001, 2, 14)),
+		checkins:  counters("checkins_total", "Check-in messages that were answered with 200.", "message_type"),
+		connects:  counters("reports_total", "Reports on the command channel that were answered with 200.", "status"),
+		refused:   counters("messages_refused_total", "Messages that were refused at the devices' door.", "reason"),
+		pushes:    counters("pushes_total", "Attempts to wake a device.", "topic", "reason"),
+	}
+	m.registry.MustRegister(m.appends, m.conflicts, m.events, m.failures, m.batch, m.fsync,
+		m.checkins, m.connects, m.refused, m.pushes,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "rollcall", Name: name, Help: help})
+}
+
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "rollcall", Name: name, Help: help}, labels)
+}
+
+func histogram(name, help string, buckets []float64) prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "rollcall", Name: name, Help: help, Buckets: buckets})
+}
+
+// committed is told of every commit of the log.
+func (m *metrics) committed(c embedded.Commit) {
+	if c.Err != nil {
+		m.failures.Inc()
+		return
+	}
+	m.appends.Add(float64(c.Appends))
+	m.conflicts.Add(float64(c.Conflicts))
+	m.events.Add(float64(c.Events))
+	if c.Events > 0 {
+		m.batch.Observe(float64(c.Events))
+		m.fsync.Observe(c.Sync.Seconds())
+	}
+}
+
+func (m *metrics) door() mdm.Observe {
+	return mdm.Observe{CheckIn: count(m.checkins), Connect: count(m.connects), Refused: count(m.refused)}
+}
+
+func (m *metrics) pushed(topic, outcome string) { m.pushes.WithLabelValues(topic, outcome).Inc() }
+
+func count(v *prometheus.CounterVec) func(string) {
+	return func(label string) { v.WithLabelValues(label).Inc() }
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// serve answers on an address of its own until ctx ends: metrics, and Go's profiles, which are nobody else's business.
+func (m *metrics) serve(ctx context.Context, address string) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", m.handler())
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	web := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _ = web.Close() })
+	defer stop()
+	if err := web.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve --metrics-listen: %w", err)
+	}
+	return nil
+}
+
+// watch registers what is asked at the moment of a scrape: how far views are behind, and how many commands are in
+// which state.
+func (m *metrics) watch(views *projections.Views, log eventstore.Log) {
+	m.registry.MustRegister(&asked{
+		views: views, log: log,
+		lag:      prometheus.NewDesc("rollcall_view_lag_events", "How many events a view is behind the log.", []string{"view"}, nil),
+		parked:   prometheus.NewDesc("rollcall_view_parked_streams", "Streams that a view could not digest.", []string{"view"}, nil),
+		commands: prometheus.NewDesc("rollcall_commands", "Commands by state.", []string{"state"}, nil),
+	})
+}
+
+type asked struct {
+	views                 *projections.Views
+	log                   eventstore.Log
+	lag, parked, commands *prometheus.Desc
+}
+
+// Describe fulfils prometheus.Collector.
+func (a *asked) Describe(ch chan<- *prometheus.Desc) { ch <- a.lag; ch <- a.parked; ch <- a.commands }
+
+// Collect fulfils prometheus.Collector. What cannot be read now is absent from the scrape.
+func (a *asked) Collect(ch chan<- prometheus.Metric) {
+	ctx := context.Background()
+	head, err := a.log.Head(ctx)
+	if err != nil {
+		return
+	}
+	if list, err := a.views.List(ctx); err == nil {
+		for _, v := range list {
+			ch <- prometheus.MustNewConstMetric(a.lag, prometheus.GaugeValue, float64(head-v.Position), v.Name)
+			ch <- prometheus.MustNewConstMetric(a.parked, prometheus.GaugeValue, float64(len(v.Parked)), v.Name)
+		}
+	}
+	if states, err := a.views.CommandCounts(ctx); err == nil {
+		for state, n := range states {
+			ch <- prometheus.MustNewConstMetric(a.commands, prometheus.GaugeValue, float64(n), string(state))
+		}
+	}
+}

@@ -1,0 +1,302 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
+	"github.com/rollcall-mdm/rollcall/graphql"
+	"github.com/rollcall-mdm/rollcall/handlers"
+	proof "github.com/rollcall-mdm/rollcall/handlers/ledger"
+	"github.com/rollcall-mdm/rollcall/handlers/mdm"
+	"github.com/rollcall-mdm/rollcall/handlers/nano"
+	"github.com/rollcall-mdm/rollcall/handlers/push"
+	"github.com/rollcall-mdm/rollcall/projections"
+)
+
+// serveCmd runs the server until it is asked to stop.
+type serveCmd struct{ settings }
+
+// Run fulfils kong's command.
+func (c *serveCmd) Run(ctx context.Context) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50) // an MDM server is a guest on its machine: a little more work for a third less memory
+	}
+	s, err := openServer(ctx, c.settings, time.Now)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.run(ctx), s.close())
+}
+
+// A server is a house with its views, its doors and its workers.
+type server struct {
+	settings
+	*house
+	views    *projections.Views
+	metrics  *metrics
+	identity *mdm.Identity
+	notifier *push.Notifier
+	apns     *push.APNs
+	web      *http.Server
+	listener net.Listener
+	ready    gate
+	ledger   *ledger.Ledger
+}
+
+// openServer opens all that the settings name and listens, so that a server that cannot run says so at once.
+func openServer(ctx context.Context, set settings, now func() time.Time) (*server, error) {
+	s := &server{settings: set, metrics: newMetrics()}
+	if err := s.open(ctx, now); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *server) open(ctx context.Context, now func() time.Time) (err error) {
+	logger := s.newLogger()
+	if s.house, err = openHouse(ctx, s.Data, now, logger, s.metrics.committed); err != nil {
+		return err
+	}
+	if err := s.openLedger(ctx); err != nil {
+		return err
+	}
+	if s.views, err = projections.Open(ctx, s.path("views.db"), projections.Options{CacheSize: 12 << 20, Logger: logger}); err != nil {
+		return err
+	}
+	token, err := s.adminToken(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.openIdentity(); err != nil {
+		return err
+	}
+	if err := s.openPush(); err != nil {
+		return err
+	}
+	s.metrics.watch(s.views, s.house.log)
+	if err := s.openWeb(); err != nil {
+		return err
+	}
+	logger.Info("Rollcall is at home", "version", version, "data", s.Data, "url", s.URL, "listen", s.listener.Addr().String(), "admin-token", token)
+	return nil
+}
+
+// openLedger makes sure that the log still is the one that was signed.
+func (s *server) openLedger(ctx context.Context) error {
+	key, err := ledger.OpenKey(s.dir, s.origin())
+	if err != nil {
+		return err
+	}
+	witnesses, err := s.witnesses()
+	if err != nil {
+		return err
+	}
+	s.ledger = &ledger.Ledger{Tree: s.house.log, Key: key, File: s.path(ledger.CheckpointFile), Witnesses: witnesses, Logger: s.logger}
+	return s.ledger.Resume(ctx)
+}
+
+func (s *server) newLogger() *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.LogLevel)) // one of four words; info otherwise
+	options := &slog.HandlerOptions{Level: level}
+	if s.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
+
+func (s *server) openIdentity() error {
+	proxies, err := s.proxies()
+	if err != nil {
+		return err
+	}
+	own, err := authority(s.dir)
+	if err != nil {
+		return err
+	}
+	roots, err := pool("--device-ca", append([]string{own}, s.DeviceCA...)...)
+	if err != nil {
+		return err
+	}
+	s.identity = &mdm.Identity{Methods: s.Identity, Authorities: roots, TrustedProxies: proxies}
+	if err := s.identity.Check(); err != nil {
+		return fmt.Errorf("--identity: %w", err)
+	}
+	return nil
+}
+
+func (s *server) openPush() error {
+	s.apns = &push.APNs{URL: s.APNs}
+	if s.APNsCA != "" {
+		roots, err := pool("--apns-ca", s.APNsCA)
+		if err != nil {
+			return err
+		}
+		s.apns.Roots = roots
+	}
+	s.notifier = &push.Notifier{
+		Views: s.views, Devices: s.devices, Certificates: s.pushcerts, Sender: s.apns,
+		Now: s.now, Log: s.logger, Count: s.metrics.pushed,
+	}
+	return nil
+}
+
+// openWeb mounts the doors and listens.
+func (s *server) openWeb() error {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = handlers.ErrorHandler(s.logger)
+	proxies, err := s.proxies()
+	if err != nil {
+		return err
+	}
+	e.IPExtractor = handlers.Address(proxies)
+	if err := s.mount(e); err != nil {
+		return err
+	}
+	s.web = &http.Server{
+		Handler: e, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second,
+		WriteTimeout: 120 * time.Second, IdleTimeout: 120 * time.Second, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+	}
+	if s.listener, err = net.Listen("tcp", s.Listen); err != nil {
+		return fmt.Errorf("listen on %s: %w", s.Listen, err)
+	}
+	return s.secure()
+}
+
+func (s *server) mount(e *echo.Echo) error {
+	door := &mdm.Door{
+		Devices: s.devices, Certificates: s.certificates, Strangers: s.strangers, Pseudonyms: s.pseudonyms,
+		Identity: s.identity, Now: s.now, Log: s.logger, Observe: s.metrics.door(), MaxBody: s.MaxBody,
+	}
+	door.Mount(e.Group("/mdm"))
+
+	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
+	e.GET("/readyz", s.readyz)
+	if s.Metrics == "" {
+		e.GET("/metrics", echo.WrapHandler(s.metrics.handler()))
+	}
+
+	orders := &handlers.Orders{Devices: s.devices}
+	asks := &graphql.Door{
+		Views: s.views, Log: s.house.log, Codec: s.codec.Views(), Evidence: s.codec, Orders: orders, Tokens: s.tokens,
+		Pseudonyms: s.pseudonyms, Now: s.now, Logger: s.logger,
+	}
+	if err := asks.Mount(e.Group(""), handlers.Identify, handlers.Recover, s.tokens.Bearer); err != nil {
+		return err
+	}
+	(&proof.Door{Ledger: s.ledger, Beyond: ledger.ErrBeyond}).Mount(e.Group("/log"))
+	tools := &nano.Door{
+		Orders: orders, Certificates: s.pushcerts, Views: s.views, Pseudonyms: s.pseudonyms, Release: version, Log: s.logger,
+	}
+	e.GET("/version", tools.Version)
+	tools.Mount(e.Group("/v1", handlers.Identify, handlers.Recover, handlers.Private, s.tokens.Basic))
+	return nil
+}
+
+// secure puts TLS before the listener unless a proxy does it. A device's certificate is asked for and not
+// demanded: one that has none is answered with 400, and does not meet a broken handshake.
+func (s *server) secure() error {
+	if s.PlainHTTP {
+		return nil
+	}
+	pair, err := devCertificate(s.URL)
+	if !s.DevTLS {
+		pair, err = tls.LoadX509KeyPair(s.TLSCert, s.TLSKey)
+	}
+	if err != nil {
+		return fmt.Errorf("read --tls-cert and --tls-key: %w", err)
+	}
+	s.listener = tls.NewListener(s.listener, &tls.Config{
+		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12,
+		ClientAuth: tls.RequestClientCert, NextProtos: []string{"h2", "http/1.1"},
+	})
+	return nil
+}
+
+// run serves until ctx ends, then lets requests under way end.
+func (s *server) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.fold(ctx) })
+	g.Go(func() error { return s.notifier.Run(ctx) })
+	g.Go(func() error { return s.ledger.Run(ctx) })
+	g.Go(func() error {
+		if err := s.web.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		s.ready.shut()
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Drain)
+		defer cancel()
+		if err := s.web.Shutdown(drain); err != nil {
+			s.logger.Warn("requests were still under way and are cut off; --drain says how long they may take", "error", err)
+			return s.web.Close()
+		}
+		return nil
+	})
+	if s.Metrics != "" {
+		g.Go(func() error { return s.metrics.serve(ctx, s.Metrics) })
+	}
+	s.ready.open()
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// foldAgain is how long views whose file could not be written are left alone.
+const foldAgain = 2 * time.Second
+
+// fold keeps the views up with the log. When their file cannot be written (the disk is full, say) devices are served
+// on, and the views try again: nothing is lost, for they go on reading the log from where they stand.
+func (s *server) fold(ctx context.Context) error {
+	for {
+		err := s.views.Run(ctx, s.house.log, s.codec.Views())
+		if err == nil || errors.Is(err, eventstore.ErrClosed) {
+			return err
+		}
+		s.logger.Error("the views do not go on for now; devices are served without them", "error", err, "again", foldAgain)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(foldAgain):
+		}
+	}
+}
+
+func (s *server) close() error {
+	var errs []error
+	if s.listener != nil {
+		_ = s.listener.Close() // closed already if the server ran
+	}
+	if s.apns != nil {
+		s.apns.Close()
+	}
+	if s.views != nil {
+		errs = append(errs, s.views.Close())
+	}
+	if s.house != nil {
+		errs = append(errs, s.house.close())
+	}
+	return errors.Join(errs...)
+}

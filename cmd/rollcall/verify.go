@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/certificate"
+	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/operator"
+	"github.com/rollcall-mdm/rollcall/domain/pushcert"
+	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/projections"
+)
+
+// verifyCmd reads the whole log, opens and folds every event, and compares the views with a fold of their own.
+type verifyCmd struct {
+	stopped
+	Most int `default:"20" help:"The most findings of one sort that are told."`
+}
+
+// errUnsound says that verify has found something, and told it.
+var errUnsound = errors.New("this directory is not sound: see above")
+
+// Run fulfils kong's command.
+func (c *verifyCmd) Run(ctx context.Context) error {
+	return c.with(ctx, func(h *house) error {
+		v := &verification{verifyCmd: c, house: h, next: map[eventstore.Stream]int64{}, devices: map[string]device.Device{}}
+		if err := errors.Join(v.readAll(ctx), v.compareViews(ctx)); err != nil {
+			return err
+		}
+		if v.found > 0 {
+			return errUnsound
+		}
+		fmt.Fprintf(c.out(), "%d events in %d streams were read, opened and folded; the views agree with the log\n", v.events, len(v.next))
+		return nil
+	})
+}
+
+// A verification is one under way.
+type verification struct {
+	*verifyCmd
+	*house
+	found   int // what is wrong
+	events  int64
+	next    map[eventstore.Stream]int64 // version
+	devices map[string]device.Device
+}
+
+// finding tells what is wrong.
+func (v *verification) finding(format string, args ...any) {
+	if v.found++; v.found <= v.Most {
+		fmt.Fprintf(v.out(), format+"\n", args...)
+	}
+}
+
+func (v *verification) readAll(ctx context.Context) error {
+	head, err := v.log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	p := newProgress(v.err(), "reading, opening and folding", int64(head))
+	defer p.end()
+	last := eventstore.Position(0)
+	for env, err := range v.log.ReadAll(ctx, 0) {
+		if err != nil {
+			return err
+		}
+		if env.Position != last+1 {
+			v.finding("after position %d stands position %d: events are missing", last, env.Position)
+		}
+		last = env.Position
+		v.read(env)
+		p.at(int64(env.Position))
+	}
+	if last != head {
+		v.finding("the log says that its last position is %d, and ends at %d", head, last)
+	}
+	return nil
+}
+
+// read looks at one event, with all that its keys open: secrets and evidence too.
+func (v *verification) read(env eventstore.Envelope) {
+	v.events++
+	if want := v.next[env.Stream]; env.Version != want {
+		v.finding("position %d: version %d of %s stands where version %d should", env.Position, env.Version, env.Stream, want)
+	}
+	v.next[env.Stream] = env.Version + 1
+	event, err := v.codec.Decode(env)
+	if err == nil {
+		_, err = v.codec.Evidence(env)
+	}
+	if err != nil {
+		v.finding("position %d: %s of %s does not open: %v", env.Position, env.Type, env.Stream, err)
+		return
+	}
+	if _, erased := event.(device.SubjectErased); erased && v.keys.Epoch(env.Stream, env.Version) == v.keys.Epoch(env.Stream, env.Version+1) {
+		v.finding("position %d: the log says that %s was erased, but its keys are still there: run keys erase-subject again", env.Position, env.Stream)
+	}
+	if err := v.fold(env, event); err != nil {
+		v.finding("position %d: %s of %s cannot be folded: %v", env.Position, env.Type, env.Stream, err)
+	}
+}
+
+// fold folds the event into its aggregate. Only devices are kept: the others are small, and never refuse.
+func (v *verification) fold(env eventstore.Envelope, e domain.Event) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	switch env.Stream.Kind {
+	case device.Kind:
+		v.devices[env.Stream.ID] = v.devices[env.Stream.ID].Evolve(e, env.Time)
+	case certificate.Kind:
+		certificate.Certificate{}.Evolve(e, env.Time)
+	case operator.Kind:
+		operator.Token{}.Evolve(e, env.Time)
+	case pushcert.Kind:
+		pushcert.PushCertificate{}.Evolve(e, env.Time)
+	}
+	return nil
+}
+
+// compareViews folds the views anew elsewhere, and compares all their tables with those that are here.
+func (v *verification) compareViews(ctx context.Context) error {
+	dir, err := os.MkdirTemp(v.dir, ".verify-") // the disk that has room for views, and their mode
+	if err != nil {
+		return fmt.Errorf("make a directory to fold the views in: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	here, err := v.views(ctx, v.house)
+	if err != nil {
+		return err
+	}
+	defer here.Close()
+	there, err := projections.Open(ctx, filepath.Join(dir, "views.db"), projections.Options{Logger: v.logger})
+	if err != nil {
+		return err
+	}
+	defer there.Close()
+	if err := v.catchUp(ctx, v.house, there); err != nil {
+		return err
+	}
+	differences, err := projections.Differences(ctx, here, there, v.Most)
+	for _, d := range differences {
+		v.finding("the views (here) and the log (there) differ in %s", printable(d))
+	}
+	if err != nil {
+		return err
+	}
+	return v.parked(ctx, there)
+}
+
+// parked tells which events no view could digest.
+func (v *verification) parked(ctx context.Context, views *projections.Views) error {
+	list, err := views.List(ctx)
+	for _, view := range list {
+		for _, p := range view.Parked {
+			v.finding("position %d: the view %s cannot digest an event of %s: %s", p.Position, view.Name, p.Stream, printable(p.Error))
+		}
+	}
+	return err
+}
