@@ -1,0 +1,55 @@
+# What can be done here. `make` alone says it.
+
+GO      ?= go
+TOOLS   := $(CURDIR)/bin/tools
+VERSION ?= $(shell git describe --tags --always 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+STATICCHECK  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCILINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: help build demo test check lint race bench fuzz clean
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 10
+
+build: ## bin/rollcall, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/rollcall ./cmd/rollcall
+
+demo: build ## a server, a make-believe Apple and fifty devices with some weeks of history; Ctrl-C ends it
+	bin/rollcall demo
+
+test: build ## every test
+	$(GO) test ./...
+
+lint: $(TOOLS)/staticcheck ## gofmt, vet, staticcheck, golangci-lint (if it can be had)
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$bad" || { echo "not gofmt'ed: $$bad"; exit 1; }
+	$(GO) vet ./...
+	$(TOOLS)/staticcheck ./...
+	@if [ -x $(TOOLS)/golangci-lint ] || GOBIN=$(TOOLS) $(GO) install $(GOLANGCILINT) 2>$(TOOLS)/golangci-lint.err; then \
+		$(TOOLS)/golangci-lint run ./...; \
+	else echo "golangci-lint could not be installed and was NOT run; see $(TOOLS)/golangci-lint.err"; fi
+
+race: build ## every test, with the race detector
+	$(GO) test -race ./...
+
+check: lint race ## what must be green before a commit (the floor plan is one of the tests)
+
+bench: build ## figures: the server under load, then the log, the views and the codecs alone
+	$(GO) run ./tests/bench -binary bin/rollcall
+	$(GO) test -run '^$$' -bench . -benchmem ./eventstore/... ./projections/... ./handlers/plist/... ./handlers/mdm/
+
+FUZZTIME ?= 20s
+fuzz: ## every fuzz target for FUZZTIME each
+	@for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "== $$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$pkg || exit 1; \
+		done; \
+	done
+
+clean: ## forget what was built
+	rm -rf bin
+
+$(TOOLS)/staticcheck:
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) $(GO) install $(STATICCHECK)
