@@ -26,6 +26,7 @@ type Snapshots[S any] struct {
 	mu         sync.Mutex // guards all below
 	conn       *sqlite.Conn
 	load, save *sqlite.Stmt
+	some       bool // the file is not empty: until then nobody looks in it, least of all for a device that is new
 }
 
 // SnapshotOptions say how states are kept. Fold, Seal and Open are needed.
@@ -88,6 +89,11 @@ func (s *Snapshots[S]) open(path string) (err error) {
 		}
 	}
 	if err == nil {
+		err = sqlitex.ExecuteTransient(s.conn, "SELECT 1 FROM snapshots LIMIT 1", &sqlitex.ExecOptions{
+			ResultFunc: func(*sqlite.Stmt) error { s.some = true; return nil },
+		})
+	}
+	if err == nil {
 		err = prepare(s.conn, map[**sqlite.Stmt]string{
 			&s.load: "SELECT version, state FROM snapshots WHERE stream = ? AND fold = ?",
 			&s.save: `INSERT INTO snapshots VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE
@@ -128,6 +134,9 @@ func (s *Snapshots[S]) read(stream eventstore.Stream) (sealed []byte, version in
 	if s.conn == nil {
 		return nil, 0, eventstore.ErrClosed
 	}
+	if !s.some {
+		return nil, 0, nil
+	}
 	s.load.BindText(1, stream.String())
 	s.load.BindText(2, s.fold)
 	err = one(s.load, func() {
@@ -157,6 +166,7 @@ func (s *Snapshots[S]) Save(stream eventstore.Stream, version int64, state S) er
 	s.save.BindInt64(2, version)
 	s.save.BindText(3, s.fold)
 	s.save.BindBytes(4, sealed)
+	s.some = true
 	return run(s.save)
 }
 
