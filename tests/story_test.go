@@ -326,7 +326,7 @@ func (s *story) call(out io.Writer, method, path, authorization, contentType str
 // client returns one that believes any server, and shows it the certificates.
 func client(certificates ...tls.Certificate) *http.Client {
 	return &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true, ForceAttemptHTTP2: true,
+		DisableKeepAlives: true, ForceAttemptHTTP2: true, ExpectContinueTimeout: patience,
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: certificates},
 	}}
 }
