@@ -2,7 +2,6 @@ package mdm
 
 import (
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"net/netip"
 	"net/url"
@@ -24,26 +23,43 @@ func certificatesInHeader(value string) ([][]byte, error) {
 		}
 		return [][]byte{der}, nil
 	}
-	// A plus sign stands for a space to some, for itself to others. Only one of the two makes valid PEM.
-	for _, unescape := range []func(string) (string, error){url.QueryUnescape, url.PathUnescape} {
-		if text, err := unescape(value); err == nil {
-			if found := certificatesInPEM([]byte(text)); len(found) > 0 {
-				return found, nil
-			}
-		}
+	found := certificatesInPEM(unescape(value))
+	if len(found) == 0 {
+		return nil, errors.New("the certificate header holds no escaped PEM")
 	}
-	return nil, errors.New("the certificate header holds no escaped PEM")
+	return found, nil
 }
 
-func certificatesInPEM(text []byte) (found [][]byte) {
+const beginCertificate, endCertificate = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+
+// unescape returns what a proxy has escaped for a URL. A plus sign stands for a space to some and for itself to others;
+// PEM's first line tells which, for it has a space. To try both and take what decodes would not do: base64 that lost
+// four plus signs is base64 still, of another certificate.
+func unescape(value string) string {
+	decode := url.PathUnescape
+	if strings.Contains(value, "BEGIN+CERTIFICATE") {
+		decode = url.QueryUnescape
+	}
+	text, err := decode(value)
+	if err != nil {
+		return ""
+	}
+	return text
+}
+
+// certificatesInPEM returns the certificates in text, whose line ends may have become spaces on the way.
+func certificatesInPEM(text string) (found [][]byte) {
 	for {
-		var block *pem.Block
-		if block, text = pem.Decode(text); block == nil {
+		_, rest, _ := strings.Cut(text, beginCertificate)
+		body, after, whole := strings.Cut(rest, endCertificate)
+		if !whole {
 			return found
 		}
-		if block.Type == "CERTIFICATE" {
-			found = append(found, block.Bytes)
+		der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(body), ""))
+		if err != nil {
+			return nil
 		}
+		found, text = append(found, der), after
 	}
 }
 

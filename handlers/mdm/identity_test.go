@@ -1,6 +1,7 @@
 package mdm
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -96,7 +97,30 @@ func TestWhoIsBelieved(t *testing.T) {
 }
 
 // wrapped is how some proxies pass PEM on: its line ends as spaces, nothing escaped.
-func wrapped(id identity) string { return url.PathEscape(string(id.pem())) }
+func wrapped(id identity) string {
+	return strings.TrimSpace(strings.ReplaceAll(string(id.pem()), "\n", " "))
+}
+
+// Base64 that lost four plus signs is base64 still: a certificate with four of them must come through every form.
+func TestPlusSignsInAHeaderSurvive(t *testing.T) {
+	a := newAuthority(t, "CA")
+	id := a.issue(t, "U1")
+	for strings.Count(string(id.pem()), "+")%4 != 0 || !strings.Contains(string(id.pem()), "+") {
+		id = a.issue(t, "U1")
+	}
+	for name, value := range map[string]string{
+		"escaped as a query":          id.escaped(),
+		"escaped as a path":           url.PathEscape(string(id.pem())),
+		"spaces as %20":               strings.ReplaceAll(id.escaped(), "+", "%20"),
+		"line ends as spaces":         wrapped(id),
+		"line ends as escaped spaces": url.QueryEscape(wrapped(id)),
+	} {
+		found, err := certificatesInHeader(value)
+		if err != nil || len(found) != 1 || !bytes.Equal(found[0], id.cert.Raw) {
+			t.Errorf("%s: found %d certificates, %v, not the one that was sent", name, len(found), err)
+		}
+	}
+}
 
 func (a *authority) issueAuthority(t testing.TB, name string) *authority {
 	t.Helper()
