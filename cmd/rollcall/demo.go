@@ -77,7 +77,7 @@ func (d *demo) open(ctx context.Context) (err error) {
 		return err
 	}
 	set := settings{
-		Data: d.Data, Listen: d.Listen, URL: "http://" + d.Listen, PlainHTTP: true, Store: "embedded", Views: "sqlite",
+		Data: d.Data, Listen: d.Listen, URL: "http://" + d.Listen, PlainHTTP: true, Views: "sqlite",
 		Identity: []string{"header:X-Ssl-Client-Cert"}, Proxies: []string{"127.0.0.0/8"}, DeviceCA: []string{caFile},
 		APNs: d.apple.URL, APNsCA: appleFile, MaxBody: 8 << 20, Drain: 2 * time.Second, LogFormat: "text", LogLevel: "warn",
 	}

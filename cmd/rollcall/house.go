@@ -18,6 +18,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/stranger"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
+	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
 	"github.com/rollcall-mdm/rollcall/eventstore/seal"
 	"github.com/rollcall-mdm/rollcall/handlers"
 	"github.com/rollcall-mdm/rollcall/handlers/auth"
@@ -29,7 +30,8 @@ type house struct {
 	dir        string
 	now        func() time.Time
 	keys       *seal.FileKeyring
-	log        *embedded.Log
+	log        eventstore.Log
+	tree       ledger.Tree // over the log's events
 	snapshots  *embedded.Snapshots[device.Device]
 	codec      *seal.Codec[domain.Event]
 	pseudonyms seal.Pseudonyms
@@ -44,12 +46,12 @@ type house struct {
 }
 
 // openHouse opens a data directory, and makes in it what is missing.
-func openHouse(ctx context.Context, dir string, now func() time.Time, logger *slog.Logger, observe func(embedded.Commit)) (*house, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+func openHouse(ctx context.Context, o opening, now func() time.Time) (*house, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	h := &house{dir: dir, now: now, logger: logger}
-	if err := h.open(ctx, observe); err != nil {
+	h := &house{dir: o.Dir, now: now, logger: o.Logger}
+	if err := h.open(ctx, o); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
 	h.gather()
@@ -59,11 +61,12 @@ func openHouse(ctx context.Context, dir string, now func() time.Time, logger *sl
 	return h, nil
 }
 
-func (h *house) open(ctx context.Context, observe func(embedded.Commit)) error {
-	var err error
-	if h.log, err = embedded.Open(ctx, h.path("log.db"), embedded.Options{Recent: 4 << 20, Observe: observe, Logger: h.logger}); err != nil {
+func (h *house) open(ctx context.Context, o opening) error {
+	log, err := o.openShelf(ctx, h.path)
+	if err != nil {
 		return err // first: it also makes sure that no other process is at home here
 	}
+	h.log, h.tree = log.Log, log.tree
 	if err := h.checkKeys(ctx); err != nil {
 		return err
 	}

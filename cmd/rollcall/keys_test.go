@@ -209,7 +209,7 @@ func TestALogWithoutItsKeysIsNotServed(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "master.key")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openHouse(t.Context(), dir, time.Now, nil, nil); err == nil || !strings.Contains(err.Error(), "master.key is missing") {
+	if _, err := openHouse(t.Context(), opening{Dir: dir}, time.Now); err == nil || !strings.Contains(err.Error(), "master.key is missing") {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "master.key")); err == nil {

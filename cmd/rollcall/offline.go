@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -19,6 +20,7 @@ import (
 
 // A stopped is the data directory of a server that does not run, as a command is told it.
 type stopped struct {
+	storage
 	Data string `default:"./data" placeholder:"DIR" help:"The data directory of a server that does not run now."`
 
 	Out io.Writer `kong:"-"` // standard output if nil
@@ -44,7 +46,8 @@ func (s *stopped) with(ctx context.Context, do func(*house) error) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	h, err := openHouse(ctx, s.Data, time.Now, slog.New(slog.NewTextHandler(s.err(), &slog.HandlerOptions{Level: slog.LevelWarn})), nil)
+	logger := slog.New(slog.NewTextHandler(s.err(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	h, err := openHouse(ctx, opening{storage: s.storage, Dir: s.Data, Logger: logger}, time.Now)
 	if err != nil {
 		return err
 	}
@@ -71,13 +74,15 @@ func (s *stopped) check() error {
 
 // inUse reports whether another process holds the log's lock.
 func (s *stopped) inUse() bool {
-	f, err := os.Open(filepath.Join(s.Data, "log.db.lock"))
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
-	return errors.Is(err, syscall.EWOULDBLOCK)
+	return slices.ContainsFunc(lockFiles, func(name string) bool {
+		f, err := os.Open(filepath.Join(s.Data, name))
+		if err != nil {
+			return false
+		}
+		defer f.Close()
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+		return errors.Is(err, syscall.EWOULDBLOCK)
+	})
 }
 
 // views opens the directory's views and folds into them what they have not seen yet.

@@ -57,7 +57,8 @@ func openPast(t *testing.T, dir string, at time.Time) *past {
 	t.Helper()
 	p := &past{t: t, dir: dir, now: at}
 	var err error
-	p.house, err = openHouse(t.Context(), dir, func() time.Time { p.now = p.now.Add(time.Second); return p.now }, slog.New(slog.DiscardHandler), nil)
+	p.house, err = openHouse(t.Context(), opening{Dir: dir, Logger: slog.New(slog.DiscardHandler)},
+		func() time.Time { p.now = p.now.Add(time.Second); return p.now })
 	if err != nil {
 		t.Fatal(err)
 	}

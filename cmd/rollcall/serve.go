@@ -70,7 +70,7 @@ func openServer(ctx context.Context, set settings, now func() time.Time) (*serve
 
 func (s *server) open(ctx context.Context, now func() time.Time) (err error) {
 	logger := s.newLogger()
-	if s.house, err = openHouse(ctx, s.Data, now, logger, s.metrics.committed); err != nil {
+	if s.house, err = openHouse(ctx, opening{s.storage, s.Data, logger, s.metrics}, now); err != nil {
 		return err
 	}
 	if err := s.openLedger(ctx); err != nil {
@@ -93,7 +93,7 @@ func (s *server) open(ctx context.Context, now func() time.Time) (err error) {
 	if err := s.openWeb(); err != nil {
 		return err
 	}
-	logger.Info("Rollcall is at home", "version", version, "data", s.Data, "url", s.URL, "listen", s.listener.Addr().String(), "admin-token", token)
+	logger.Info("Rollcall is at home", "version", version, "data", s.Data, "store", s.shown(), "url", s.URL, "listen", s.listener.Addr().String(), "admin-token", token)
 	return nil
 }
 
@@ -107,7 +107,7 @@ func (s *server) openLedger(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.ledger = &ledger.Ledger{Tree: s.house.log, Key: key, File: s.path(ledger.CheckpointFile), Witnesses: witnesses, Logger: s.logger}
+	s.ledger = &ledger.Ledger{Tree: s.tree, Key: key, File: s.path(ledger.CheckpointFile), Witnesses: witnesses, Logger: s.logger}
 	return s.ledger.Resume(ctx)
 }
 

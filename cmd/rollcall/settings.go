@@ -16,14 +16,14 @@ import (
 
 // settings are what `serve` can be told. A bad one is refused at start with a line that says what to do.
 type settings struct {
-	Data      string        `default:"./data" placeholder:"DIR" help:"Where everything is kept. Made at the first start."`
-	Listen    string        `default:"127.0.0.1:8443" placeholder:"ADDR" help:"Address to listen on."`
-	URL       string        `name:"url" placeholder:"URL" help:"How devices reach this server, e.g. https://mdm.example.com."`
-	TLSCert   string        `name:"tls-cert" type:"existingfile" placeholder:"FILE" help:"Certificate chain for HTTPS, PEM."`
-	TLSKey    string        `name:"tls-key" type:"existingfile" placeholder:"FILE" help:"Its key, PEM."`
-	DevTLS    bool          `name:"dev-tls" help:"Make a self-signed certificate: for trying out."`
-	PlainHTTP bool          `name:"plain-http" help:"No TLS here: a proxy in front of the server ends it."`
-	Store     string        `default:"embedded" help:"The event log: embedded."`
+	Data      string `default:"./data" placeholder:"DIR" help:"Where everything is kept. Made at the first start."`
+	Listen    string `default:"127.0.0.1:8443" placeholder:"ADDR" help:"Address to listen on."`
+	URL       string `name:"url" placeholder:"URL" help:"How devices reach this server, e.g. https://mdm.example.com."`
+	TLSCert   string `name:"tls-cert" type:"existingfile" placeholder:"FILE" help:"Certificate chain for HTTPS, PEM."`
+	TLSKey    string `name:"tls-key" type:"existingfile" placeholder:"FILE" help:"Its key, PEM."`
+	DevTLS    bool   `name:"dev-tls" help:"Make a self-signed certificate: for trying out."`
+	PlainHTTP bool   `name:"plain-http" help:"No TLS here: a proxy in front of the server ends it."`
+	storage
 	Views     string        `default:"sqlite" help:"Where views are kept: sqlite."`
 	Identity  []string      `default:"mtls,signature" placeholder:"WAY" help:"How devices prove who they are: mtls, signature, header:NAME; the first that is present counts."`
 	Proxies   []string      `name:"trusted-proxy" placeholder:"CIDR" help:"Proxies whose certificate header and X-Forwarded-For are believed."`
@@ -51,12 +51,13 @@ func (s *settings) check() error {
 		return errors.New("say how HTTPS is served: --tls-cert and --tls-key, --dev-tls to try things out, or --plain-http behind a proxy")
 	case (s.TLSCert == "") != (s.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key go together")
-	case s.Store != "embedded":
-		return fmt.Errorf("--store %s is not available: take embedded", s.Store)
 	case s.Views != "sqlite":
 		return fmt.Errorf("--views %s is not available: take sqlite", s.Views)
 	case s.MaxBody < 64<<10:
 		return errors.New("--max-body is too small for Apple's messages: take at least 65536")
+	}
+	if err := s.checkStore(); err != nil {
+		return err
 	}
 	if s.URL == "" {
 		s.URL = s.scheme() + "://" + s.Listen

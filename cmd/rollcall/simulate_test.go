@@ -32,7 +32,7 @@ func simulated(t *testing.T) *simulateCmd {
 		t.Fatal(err)
 	}
 	srv, err := openServer(t.Context(), settings{
-		Data: filepath.Join(dir, "data"), Listen: "127.0.0.1:0", URL: "http://127.0.0.1", PlainHTTP: true, Store: "embedded", Views: "sqlite",
+		Data: filepath.Join(dir, "data"), Listen: "127.0.0.1:0", URL: "http://127.0.0.1", PlainHTTP: true, Views: "sqlite",
 		Identity: []string{s.Identity}, Proxies: []string{"127.0.0.0/8"}, DeviceCA: []string{s.DeviceCA}, MaxBody: 8 << 20,
 		LogFormat: "text", LogLevel: "error", Drain: 5 * time.Second,
 	}, time.Now)

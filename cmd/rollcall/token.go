@@ -17,6 +17,7 @@ import (
 
 // tokenCmd makes and takes back API tokens while the server is stopped. While it runs, GraphQL does.
 type tokenCmd struct {
+	storage
 	Data   string         `default:"./data" placeholder:"DIR" help:"The server's data directory."`
 	Create tokenCreateCmd `cmd:"" help:"Make a token and print it, once."`
 	List   tokenListCmd   `cmd:"" help:"List all tokens."`
@@ -30,7 +31,7 @@ func (t *tokenCmd) with(ctx context.Context, do func(*house) error) error {
 	if _, err := os.Stat(t.Data); err != nil {
 		return fmt.Errorf("%s is no data directory: name the server's with --data", t.Data)
 	}
-	h, err := openHouse(ctx, t.Data, time.Now, slog.Default(), nil)
+	h, err := openHouse(ctx, opening{storage: t.storage, Dir: t.Data, Logger: slog.Default()}, time.Now)
 	if err != nil {
 		return err
 	}
