@@ -38,7 +38,8 @@ func (t *types) deviceDetails() graphql.Fields {
 		"certificates": ask("", many(t.identity), func(ctx context.Context, r *run, s seen) (any, error) {
 			return r.pieces(ctx, s, certificateFacts)
 		}),
-		"queue": ask("What waits for it and its users, in the order in which it will be offered.", many(t.command), deviceQueue),
+		"groups": ask("To which it belongs at this moment.", many(t.group), deviceGroups),
+		"queue":  ask("What waits for it and its users, in the order in which it will be offered.", many(t.command), deviceQueue),
 		"commands": field("The newest first. Those of a past moment cannot be chosen by state.", must(t.commands), forward(graphql.FieldConfigArgument{
 			"filter": arg("", t.commandFilter),
 		}), deviceCommands),

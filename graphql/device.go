@@ -84,6 +84,11 @@ func manyDevices(ctx context.Context, r *run, a args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.choose(ctx, q, when)
+}
+
+// choose returns a page of devices at a moment.
+func (r *run) choose(ctx context.Context, q projections.DeviceQuery, when moment) (any, error) {
 	page, err := r.Views.Devices(ctx, q)
 	if err != nil {
 		return nil, err
@@ -99,7 +104,7 @@ func deviceQuery(a args, when moment) (q projections.DeviceQuery, err error) {
 	q.Filter = projections.DeviceFilter{
 		Search: f.text("search"), Status: texts[device.Status](f, "status"), Platform: texts[projections.Platform](f, "platform"),
 		OSVersion: f.text("osVersion"), Supervised: f.flag("supervised"),
-		SeenBefore: f.moment("seenBefore"), SeenAfter: f.moment("seenAfter"), Application: f.text("application"),
+		SeenBefore: f.moment("seenBefore"), SeenAfter: f.moment("seenAfter"), Application: f.text("application"), Group: f.text("group"),
 	}
 	for _, fact := range f.objects("fact") {
 		value, err := json.Marshal(fact["value"])

@@ -34,6 +34,7 @@ type Door struct {
 	Codec      Codec
 	Evidence   Evidence
 	Orders     *handlers.Orders
+	Groups     *handlers.Groups
 	Tokens     Tokens
 	Pseudonyms Pseudonyms
 

@@ -19,6 +19,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/catalog"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
@@ -94,8 +95,12 @@ func newHouse(t testing.TB) *house {
 	tokens := &auth.Tokens{Now: h.clock, Logger: logger, Operators: &eventstore.Repository[operator.Token, domain.Event]{
 		Log: log, Codec: codec, Kind: operator.Kind, Fold: operator.Token.Evolve, Now: h.clock,
 	}}
+	groups := &handlers.Groups{Groups: &eventstore.Repository[group.Group, domain.Event]{
+		Log: log, Codec: codec, Kind: group.Kind, Fold: group.Group.Evolve, Size: group.Size, Now: h.clock,
+	}}
 	h.door = &Door{
-		Views: h.views, Log: log, Codec: codec.Views(), Evidence: codec, Orders: &handlers.Orders{Devices: h.devices},
+		Groups: groups,
+		Views:  h.views, Log: log, Codec: codec.Views(), Evidence: codec, Orders: &handlers.Orders{Devices: h.devices},
 		Tokens: tokens, Pseudonyms: h.names, Now: h.clock, Logger: logger,
 	}
 	h.web = echo.New()

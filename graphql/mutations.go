@@ -40,8 +40,10 @@ func (t *types) mutations() graphql.Fields {
 			"id": arg("", must(graphql.ID)), "reason": arg("", must(graphql.String)),
 		}, revokeToken),
 	}
-	for name, f := range t.typed() {
-		all[name] = f
+	for _, some := range []graphql.Fields{t.groupMutations(), t.typed()} {
+		for name, f := range some {
+			all[name] = f
+		}
 	}
 	return all
 }

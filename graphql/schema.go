@@ -25,6 +25,7 @@ type types struct {
 	devices, spans, applications, commands, events                   *graphql.Object
 	sent, refused, woken, created                                    *graphql.Object
 	parameter, support                                               *graphql.Object
+	group, groups, regrouped                                         *graphql.Object
 }
 
 // object makes an object type. Its fields are made later, when all types are there.
@@ -46,6 +47,7 @@ func newSchema() (graphql.Schema, error) {
 	t.makeCommand()
 	t.makeEvent()
 	t.makePayloads()
+	t.makeGroup()
 	return graphql.NewSchema(graphql.SchemaConfig{
 		Query:    t.object("Query", "What is, and what was.", t.queries),
 		Mutation: t.object("Mutation", "What is to be done. Only operators and administrators may.", t.mutations),
@@ -55,7 +57,7 @@ func newSchema() (graphql.Schema, error) {
 // queries are the roots of all questions.
 func (t *types) queries() graphql.Fields {
 	all := graphql.Fields{}
-	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.eventQueries(), t.serverQueries()} {
+	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries()} {
 		for name, f := range some {
 			all[name] = f
 		}
@@ -111,6 +113,7 @@ func (t *types) makeInputs() {
 			"seenBefore":  input("", timeScalar),
 			"seenAfter":   input("", timeScalar),
 			"fact":        input("All of them must hold.", graphql.NewList(must(t.factFilter))),
+			"group":       input("Those that belonged to this group at the moment in question.", graphql.ID),
 			"application": input("Bundle identifier of an installed app, or identifier@version.", graphql.String),
 		},
 	})

@@ -46,11 +46,11 @@ func firstDifference(got, want string) string {
 
 // later are the parts of the core that are not built yet. A line goes when its part comes; nothing else may be missing.
 var later = map[string]bool{
-	"Query.profiles": true, "Query.groups": true, "Query.enrollments": true, "Query.certificates": true,
+	"Query.profiles": true, "Query.enrollments": true, "Query.certificates": true,
 	"Mutation.approve": true, "Mutation.revealSecret": true, "Mutation.eraseSubject": true,
 	"Subscription":      true,
-	"Device.identities": true, "Device.groups": true, "DeviceFilter.group": true,
-	"Log.checkpoint": true, "Log.publicKey": true, "Log.inclusionProof": true, "Log.consistencyProof": true,
+	"Device.identities": true,
+	"Log.checkpoint":    true, "Log.publicKey": true, "Log.inclusionProof": true, "Log.consistencyProof": true,
 	"SendCommandInput.group": true, "SendCommandPayload.approval": true,
 	"CommandState.AWAITING_APPROVAL": true, "SecretKind": true,
 }

@@ -28,6 +28,9 @@ func (v *Views) Devices(ctx context.Context, q DeviceQuery) (l Listing[Device], 
 		return l, err
 	}
 	err = v.read(ctx, func(tx Tx) error {
+		if err := s.assemble(tx); err != nil {
+			return err
+		}
 		list, err := s.find(tx)
 		page := listing(s.window, list, func(f found) place { return f.place })
 		l.HasNext, l.HasPrevious = page.HasNext, page.HasPrevious
@@ -52,6 +55,9 @@ func (v *Views) CountDevices(ctx context.Context, q DeviceQuery) (n int, err err
 		return 0, err
 	}
 	err = v.read(ctx, func(tx Tx) error {
+		if err := s.assemble(tx); err != nil {
+			return err
+		}
 		for {
 			list, err := s.find(tx)
 			n += min(len(list), s.window.n)
@@ -71,6 +77,10 @@ type selection struct {
 	key      string // SQL
 	backward bool   // against the order of key
 	keys     map[string]areaKey
+
+	members    where        // of the group that is asked for, if it has members
+	rule       DeviceFilter // of that group, if it has one
+	impossible bool         // there is no such group
 }
 
 // An areaKey is the numbers of a fact's key.
@@ -126,7 +136,7 @@ func (p *place) fits(key string) bool {
 // tried device by device.
 func (s selection) find(tx Tx) (list []found, err error) {
 	where, err := s.where(tx)
-	if err != nil || where.impossible {
+	if err != nil || where.impossible || s.impossible {
 		return nil, err
 	}
 	start, end := s.window.after, s.window.before
@@ -157,7 +167,10 @@ func (s selection) find(tx Tx) (list []found, err error) {
 	return list, nil
 }
 
-func (s selection) picky() bool { return len(s.Filter.Facts) > 0 || s.Filter.Application != "" }
+func (s selection) picky() bool { return s.Filter.picky() || s.rule.picky() }
+
+// picky reports whether the filter must be tried device by device.
+func (f DeviceFilter) picky() bool { return len(f.Facts) > 0 || f.Application != "" }
 
 // chunk reads some devices after start and before end, both in the direction of the walk.
 func (s selection) chunk(tx Tx, w where, start, end *place, limit int) (list []found, err error) {
@@ -213,24 +226,36 @@ func (s selection) seen(tx Tx) (string, []any, error) {
 		marks(len(types)) + `) ORDER BY t.position DESC LIMIT 1)`, append([]any{int64(s.AsOf)}, anys(types)...), err
 }
 
-// where is all of the filter that concerns the fleet's own columns.
+// where is all of the filter, and of the group's rule, that concerns the fleet's own columns.
 func (s selection) where(tx Tx) (*where, error) {
-	w, f := &where{}, s.Filter
+	w := &where{}
 	covers, args := newAlbum(tx, s.AsOf).at("s")
 	w.and(covers, args...)
-	if f.IDs != nil {
-		ids := []int64{}
-		for _, id := range f.IDs {
-			number, err := idOf(tx, devices, id)
-			if err != nil {
-				return w, err
-			}
-			if number != 0 {
-				ids = append(ids, number)
-			}
-		}
-		w.in("s.device", ids)
+	w.conditions, w.args = append(w.conditions, s.members.conditions...), append(w.args, s.members.args...)
+	s.rule.narrow(w)
+	s.Filter.narrow(w)
+	return w, s.Filter.narrowIDs(tx, w)
+}
+
+func (f DeviceFilter) narrowIDs(tx Tx, w *where) error {
+	if f.IDs == nil {
+		return nil
 	}
+	ids := []int64{}
+	for _, id := range f.IDs {
+		number, err := idOf(tx, devices, id)
+		if err != nil {
+			return err
+		}
+		if number != 0 {
+			ids = append(ids, number)
+		}
+	}
+	w.in("s.device", ids)
+	return nil
+}
+
+func (f DeviceFilter) narrow(w *where) {
 	if len(f.Status) > 0 {
 		w.and("s.status IN ("+marks(len(f.Status))+")", texts(f.Status)...)
 	}
@@ -258,7 +283,6 @@ func (s selection) where(tx Tx) (*where, error) {
 			OR LOWER(s.enrollment_id) LIKE ? ESCAPE '!' OR LOWER(s.model_name) LIKE ? ESCAPE '!' OR LOWER(s.product) LIKE ? ESCAPE '!')`,
 			like, like, like, like, like, like)
 	}
-	return w, nil
 }
 
 func texts[T ~string](list []T) []any {
@@ -293,9 +317,17 @@ func (s selection) value(tx Tx, number int64, key string) (value json.RawMessage
 	return value, known, err
 }
 
-// chooses tries the predicates over facts on one device.
+// chooses tries on one device what must be tried one by one.
 func (s selection) chooses(tx Tx, number int64) (bool, error) {
-	for _, f := range s.Filter.Facts {
+	if chosen, err := s.fits(tx, number, s.rule); err != nil || !chosen {
+		return false, err
+	}
+	return s.fits(tx, number, s.Filter)
+}
+
+// fits tries a filter's predicates over facts on one device.
+func (s selection) fits(tx Tx, number int64, filter DeviceFilter) (bool, error) {
+	for _, f := range filter.Facts {
 		value, known, err := s.value(tx, number, f.Key)
 		if err != nil {
 			return false, err
@@ -304,10 +336,10 @@ func (s selection) chooses(tx Tx, number int64) (bool, error) {
 			return false, err
 		}
 	}
-	if s.Filter.Application == "" {
+	if filter.Application == "" {
 		return true, nil
 	}
-	identifier, version, exact := strings.Cut(s.Filter.Application, "@")
+	identifier, version, exact := strings.Cut(filter.Application, "@")
 	app, known, err := s.value(tx, number, "application."+identifier)
 	if err != nil || !known || !exact {
 		return known, err

@@ -140,6 +140,8 @@ var dumps = []telling{
 	{"wakeups", `SELECT ` + named(devices, "device") + `, ` + named(channels, "channel") + `, due, state FROM wakeups`, 4},
 	{"operators", `SELECT id, name, role, hash, expires, created, ` + actorText + `, revoked FROM operators`, 8},
 	{"pushcerts", `SELECT topic, fingerprint, not_before, not_after, stored, ` + actorText + `, renewals FROM pushcerts`, 7},
+	{"groups", `SELECT id, since, until, created, ` + actorText + `, name, description, rule FROM groups`, 8},
+	{"group_members", `SELECT grouping, ` + named(devices, "device") + `, since, until FROM group_members`, 4},
 	{"checkpoints", `SELECT view, version, position, time FROM checkpoints`, 4},
 	{"parked", `SELECT view, stream, position, error FROM parked`, 4},
 }

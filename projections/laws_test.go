@@ -45,6 +45,9 @@ type everything struct {
 	Facts   map[string][]Fact
 	Fleet   Fleet
 	Enabled []string // devices that a predicate over facts chooses
+	Groups  []Group
+	Members map[string][]string // of each group
+	Within  map[string][]Group  // of each device
 }
 
 func everythingAt(t *rapid.T, v *Views, asOf eventstore.Position) everything {
@@ -79,7 +82,42 @@ func everythingAt(t *rapid.T, v *Views, asOf eventstore.Position) everything {
 	for _, d := range on.Nodes() {
 		all.Enabled = append(all.Enabled, d.ID)
 	}
+	grouped(t, v, asOf, &all)
 	return all
+}
+
+// grouped asks for the groups, and checks that a group has the devices that say they are in it.
+func grouped(t *rapid.T, v *Views, asOf eventstore.Position, all *everything) {
+	ctx := context.Background()
+	all.Members, all.Within = map[string][]string{}, map[string][]Group{}
+	list, err := v.Groups(ctx, asOf, Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all.Groups = list.Nodes()
+	for _, g := range all.Groups {
+		q := DeviceQuery{AsOf: asOf, Filter: DeviceFilter{Group: g.ID}}
+		l, err := v.Devices(ctx, q)
+		n, countErr := v.CountDevices(ctx, q)
+		if err != nil || countErr != nil || n != len(l.Edges) {
+			t.Fatalf("%s: %d devices, counted %d, %v, %v", g.ID, len(l.Edges), n, err, countErr)
+		}
+		for _, d := range l.Nodes() {
+			all.Members[g.ID] = append(all.Members[g.ID], d.ID)
+		}
+	}
+	for _, d := range all.Devices {
+		within, err := v.GroupsOf(ctx, d.ID, asOf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Within[d.ID] = within
+		for _, g := range all.Groups {
+			if slices.Contains(all.Members[g.ID], d.ID) != slices.ContainsFunc(within, func(w Group) bool { return w.ID == g.ID }) {
+				t.Fatalf("%s has %v, but %s is in %v", g.ID, all.Members[g.ID], d.ID, within)
+			}
+		}
+	}
 }
 
 func TestAsOfEqualsAReplayCutOffThere(t *testing.T) {
@@ -109,6 +147,12 @@ func TestViewsAgreeWithTheAggregate(t *testing.T) {
 		defer end()
 		foldHistory(t, v, w.history, 100)
 		ctx := context.Background()
+		for id, g := range w.groups {
+			seen, found, err := v.Group(ctx, id, Now)
+			if err != nil || found == g.Deleted || found && (seen.Name != g.Name || string(seen.Rule) != string(g.Rule)) {
+				t.Fatalf("%s: view %+v, %v, %v; aggregate %+v", id, seen, found, err, g)
+			}
+		}
 		for id, d := range w.devices {
 			seen, found, err := v.Device(ctx, id, Now)
 			if err != nil || found != (d.Status != "") || found && (seen.Status != d.Status || seen.Generation != d.Generation) {
@@ -214,6 +258,7 @@ func TestPagesHaveNoGapsAndNoRepeats(t *testing.T) {
 		paged(t, n, func(p Page) (Listing[Entry], error) { return v.Events(ctx, EventFilter{}, p) })
 		paged(t, n, func(p Page) (Listing[Entry], error) { return v.Events(ctx, EventFilter{Device: "d1", Search: "e"}, p) })
 		paged(t, n, func(p Page) (Listing[Entry], error) { return v.People(ctx, EventFilter{}, p) })
+		paged(t, n, func(p Page) (Listing[Group], error) { return v.Groups(ctx, asOf, p) })
 		paged(t, n, func(p Page) (Listing[Command], error) { return v.Commands(ctx, CommandFilter{}, p) })
 		paged(t, n, func(p Page) (Listing[Fact], error) { return v.History(ctx, "d1", "device.OSVersion", p) })
 		paged(t, n, func(p Page) (Listing[Device], error) {

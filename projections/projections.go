@@ -51,6 +51,7 @@ func views() []view {
 		{"wakeups", 1, wakeupsSQL, []string{"wakeups"}, newWakeups},
 		{"operators", 1, operatorsSQL, []string{"operators"}, newOperators},
 		{"pushcerts", 1, pushcertsSQL, []string{"pushcerts"}, newPushcerts},
+		{"groups", 1, groupsSQL, []string{"groups", "group_members"}, newGroups},
 	}
 }
 

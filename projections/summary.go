@@ -10,6 +10,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/domain/stranger"
@@ -21,6 +22,7 @@ type Scene struct {
 	Actor   string    // who caused the event
 	Device  string    // which device it is about
 	User    string    // of the channel; empty for the device's own
+	Group   string    // which group it is about
 	Time    time.Time // of the event
 	Command *Command  // that the event speaks of, as it stands today; nil if unknown
 }
@@ -48,6 +50,10 @@ func sceneOf(tx Tx, env eventstore.Envelope, e domain.Event) (s Scene, err error
 		s.Device, err = labelOf(tx, e.Device)
 	case operator.TokenRevoked:
 		_, err = one(tx, `SELECT name FROM operators WHERE id = ?`, []any{env.Stream.ID}, func(r Row) { s.User = r.Text(0) })
+	case group.MembersAdded, group.MembersRemoved, group.Deleted:
+		s.Group = env.Stream.ID
+		_, err = one(tx, `SELECT name FROM groups WHERE id = ? AND since <= ? ORDER BY since DESC LIMIT 1`,
+			[]any{env.Stream.ID, int64(env.Position)}, func(r Row) { s.Group = r.Text(0) })
 	}
 	s.Actor = actorLabel(env.Actor, s.Device)
 	return s, err
@@ -145,6 +151,8 @@ func Summary(e domain.Event, s Scene) string {
 		sentence = "an event that cannot be opened, of " + s.target()
 	case operator.TokenCreated, operator.TokenRevoked, pushcert.Stored, certificate.Bound, stranger.MessageRefused:
 		sentence = summariseHouse(e, s)
+	case group.Created, group.Changed, group.MembersAdded, group.MembersRemoved, group.Deleted:
+		sentence = summariseGroup(e, s)
 	case device.CommandQueued, device.CommandDelivered, device.CommandAcknowledged, device.CommandFailed,
 		device.CommandFormatRejected, device.CommandDeferred, device.CommandCancelled, device.CommandSuperseded,
 		device.CommandExpired, device.ResultUnmatched:

@@ -95,6 +95,7 @@ type DeviceFilter struct {
 	EnrolledFrom time.Time
 	Facts        []FactFilter // all of them must hold
 	Application  string       // bundle identifier of an installed app, or identifier@version
+	Group        string       // id of a group: those that belonged to it at the moment that is asked for
 }
 
 // A FactFilter is a predicate over one fact. All but Missing hold only where the fact is known.

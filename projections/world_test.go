@@ -12,6 +12,7 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/eventstore"
@@ -21,13 +22,14 @@ import (
 type world struct {
 	*history
 	devices map[string]device.Device
+	groups  map[string]group.Group
 	clock   time.Time
 	orders  int
 	rarest  int // 6 if devices are erased too
 }
 
 func newWorld() *world {
-	return &world{history: newHistory(), devices: map[string]device.Device{}, clock: noon, rarest: 5}
+	return &world{history: newHistory(), devices: map[string]device.Device{}, groups: map[string]group.Group{}, clock: noon, rarest: 5}
 }
 
 var worldTypes = []string{
@@ -53,6 +55,7 @@ func (w *world) live(t *rapid.T) {
 		func() ([]domain.Event, error) { return d.RequestPush(channel, "asked") },
 		func() ([]domain.Event, error) { return d.RecordPush(w.push(t, d, channel)) },
 		func() ([]domain.Event, error) { return w.rare(t, d) },
+		func() ([]domain.Event, error) { return nil, w.regroup(t) },
 	}
 	act := rapid.IntRange(0, len(acts)-1).Draw(t, "act")
 	events, err := acts[act]()
@@ -190,6 +193,35 @@ func (w *world) rare(t *rapid.T, d device.Device) ([]domain.Event, error) {
 		w.by(ada, eventstore.Stream{Kind: pushcert.Kind, ID: "topic"}, w.clock, pushcert.Stored{Topic: "topic", NotAfter: w.clock})
 	}
 	return nil, nil
+}
+
+// regroup lets somebody do something with a group.
+func (w *world) regroup(t *rapid.T) error {
+	id := rapid.SampledFrom([]string{"labs", "macs"}).Draw(t, "group")
+	g, some := w.groups[id], rapid.SliceOfN(rapid.SampledFrom([]string{"d1", "d2", "d3", "d4"}), 1, 3).Draw(t, "members")
+	d := group.Definition{Name: rapid.SampledFrom([]string{"One", "Two"}).Draw(t, "group's name")}
+	if id == "macs" {
+		d.Rule = json.RawMessage(rapid.SampledFrom([]string{
+			`{"platform":["MACOS"]}`, `{"fact":[{"key":"device.OSVersion","op":"GE","value":"17.2"}]}`, `{"status":["ENROLLED"],"application":"app1"}`,
+		}).Draw(t, "rule"))
+	}
+	acts := []func() ([]domain.Event, error){
+		func() ([]domain.Event, error) { return g.Create(d) },
+		func() ([]domain.Event, error) { return g.Change(d) },
+		func() ([]domain.Event, error) { return g.Add(some) },
+		func() ([]domain.Event, error) { return g.Remove(some) },
+		func() ([]domain.Event, error) { return g.Delete("") },
+	}
+	events, err := acts[rapid.SampledFrom([]int{0, 0, 1, 2, 2, 2, 3, 4}).Draw(t, "with the group")]()
+	if err != nil {
+		return err
+	}
+	w.by(ada, eventstore.Stream{Kind: group.Kind, ID: id}, w.clock, events...)
+	for _, e := range events {
+		g = g.Evolve(e, w.clock)
+	}
+	w.groups[id] = g
+	return nil
 }
 
 // lived makes a history of up to n acts.

@@ -13,6 +13,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/catalog"
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/domain/stranger"
@@ -42,6 +43,7 @@ type house struct {
 	strangers    *eventstore.Repository[mdm.Nobody, domain.Event]
 	operators    *eventstore.Repository[operator.Token, domain.Event]
 	pushcerts    *eventstore.Repository[pushcert.PushCertificate, domain.Event]
+	groups       *eventstore.Repository[group.Group, domain.Event]
 	tokens       *auth.Tokens
 }
 
@@ -101,6 +103,8 @@ func (h *house) gather() {
 	h.strangers = repository(h, stranger.Kind, mdm.Nobody.Evolve)
 	h.operators = repository(h, operator.Kind, operator.Token.Evolve)
 	h.pushcerts = repository(h, pushcert.Kind, pushcert.PushCertificate.Evolve)
+	h.groups = repository(h, group.Kind, group.Group.Evolve)
+	h.groups.Size = group.Size
 	h.tokens = &auth.Tokens{Operators: h.operators, Now: h.now, Logger: h.logger}
 }
 

@@ -197,6 +197,7 @@ func (s *server) mount(e *echo.Echo) error {
 	orders := &handlers.Orders{Devices: s.devices}
 	asks := &graphql.Door{
 		Views: s.views, Log: s.house.log, Codec: s.codec.Views(), Evidence: s.codec, Orders: orders, Tokens: s.tokens,
+		Groups:     &handlers.Groups{Groups: s.groups},
 		Pseudonyms: s.pseudonyms, Now: s.now, Logger: s.logger,
 	}
 	if err := asks.Mount(e.Group(""), handlers.Identify, handlers.Recover, s.tokens.Bearer); err != nil {
