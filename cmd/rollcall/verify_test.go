@@ -68,7 +68,7 @@ func TestViewsAreRebuilt(t *testing.T) {
 	}
 	l := &viewsListCmd{stopped{Data: dir}}
 	out, err := run(t, &l.stopped, l)
-	if err != nil || !strings.Contains(out, "timeline") || strings.Count(out, "\n") != 8 || !strings.Contains(out, "21        0") {
+	if err != nil || !strings.Contains(out, "timeline") || strings.Count(out, "\n") != 9 || !strings.Contains(out, "21        0") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
