@@ -2,10 +2,6 @@ package graphql
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
-	"fmt"
 	"strconv"
 
 	"github.com/graphql-go/graphql"
@@ -178,33 +174,3 @@ func (t *types) actorFields() graphql.Fields {
 	}
 }
 
-// proof is the evidence of an event.
-type proof struct {
-	bytes []byte
-}
-
-func evidenceOf(_ context.Context, r *run, rec *record) (any, error) {
-	if len(rec.env.Evidence) == 0 {
-		return nil, nil
-	}
-	plain, err := r.Evidence.Evidence(rec.env)
-	if err != nil {
-		return nil, fmt.Errorf("open the evidence of event %d: %w", rec.env.Position, err)
-	}
-	if plain == nil {
-		return nil, nil
-	}
-	return proof{plain}, nil
-}
-
-func evidenceFields() graphql.Fields {
-	return graphql.Fields{
-		"sha256": get("Of the bytes, hex.", must(graphql.String), func(p proof) any {
-			sum := sha256.Sum256(p.bytes)
-			return hex.EncodeToString(sum[:])
-		}),
-		"bytes":  get("", must(graphql.Int), func(p proof) any { return len(p.bytes) }),
-		"signed": get("Whether a detached signature is kept with them.", must(graphql.Boolean), func(proof) any { return false }),
-		"body":   get("Base64; auditors only.", graphql.String, func(p proof) any { return base64.StdEncoding.EncodeToString(p.bytes) }),
-	}
-}

@@ -78,6 +78,8 @@ var permissions = map[string]permission{
 	"EventEdge":             read,
 	"Evidence":              read,
 	"Evidence.body":         audit,
+	"Evidence.signature":    audit,
+	"Evidence.certificate":  audit,
 	"Actor":                 read,
 	"Actor.address":         audit,
 	"Operator":              read,

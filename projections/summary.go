@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/operator"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/domain/stranger"
+	"github.com/rollcall-mdm/rollcall/domain/trust"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 )
 
@@ -149,7 +150,8 @@ func Summary(e domain.Event, s Scene) string {
 	switch e.(type) {
 	case nil:
 		sentence = "an event that cannot be opened, of " + s.target()
-	case operator.TokenCreated, operator.TokenRevoked, pushcert.Stored, certificate.Bound, stranger.MessageRefused:
+	case operator.TokenCreated, operator.TokenRevoked, pushcert.Stored, certificate.Bound, stranger.MessageRefused,
+		trust.AuthorityTrusted, trust.AuthorityWithdrawn:
 		sentence = summariseHouse(e, s)
 	case group.Created, group.Changed, group.MembersAdded, group.MembersRemoved, group.Deleted:
 		sentence = summariseGroup(e, s)
@@ -191,6 +193,10 @@ func summariseHouse(e domain.Event, s Scene) string {
 		return fmt.Sprintf("%s %s for %s, good until %s", s.Actor, what, e.Topic, stamp(e.NotAfter))
 	case certificate.Bound:
 		return "a certificate speaks for " + s.target() + " from now on, and for no other"
+	case trust.AuthorityTrusted:
+		return fmt.Sprintf("certificates that %s (%.8s) has issued are believed from now on", or(e.Subject, "an authority"), e.Fingerprint)
+	case trust.AuthorityWithdrawn:
+		return fmt.Sprintf("certificates of the authority %.8s are no longer believed", e.Fingerprint)
 	case stranger.MessageRefused:
 		more := ""
 		if e.Unkept > 0 {

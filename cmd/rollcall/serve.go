@@ -83,7 +83,7 @@ func (s *server) open(ctx context.Context, now func() time.Time) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.openIdentity(); err != nil {
+	if err := s.openIdentity(ctx); err != nil {
 		return err
 	}
 	if err := s.openPush(); err != nil {
@@ -121,7 +121,7 @@ func (s *server) newLogger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, options))
 }
 
-func (s *server) openIdentity() error {
+func (s *server) openIdentity(ctx context.Context) error {
 	proxies, err := s.proxies()
 	if err != nil {
 		return err
@@ -138,7 +138,7 @@ func (s *server) openIdentity() error {
 	if err := s.identity.Check(); err != nil {
 		return fmt.Errorf("--identity: %w", err)
 	}
-	return nil
+	return s.recordTrust(ctx, append([]string{own}, s.DeviceCA...)...)
 }
 
 func (s *server) openPush() error {
@@ -184,7 +184,7 @@ func (s *server) openWeb() error {
 func (s *server) mount(e *echo.Echo) error {
 	door := &mdm.Door{
 		Devices: s.devices, Certificates: s.certificates, Strangers: s.strangers, Pseudonyms: s.pseudonyms,
-		Identity: s.identity, Now: s.now, Log: s.logger, Observe: s.metrics.door(), MaxBody: s.MaxBody,
+		Identity: s.identity, Now: s.now, Log: s.logger, Observe: s.metrics.door(), MaxBody: s.MaxBody, KeepAll: s.Evidence == "all",
 	}
 	door.Mount(e.Group("/mdm"))
 

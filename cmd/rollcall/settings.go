@@ -31,6 +31,7 @@ type settings struct {
 	APNs      string        `name:"apns" placeholder:"URL" help:"Another push service than Apple's, for trying out."`
 	APNsCA    string        `name:"apns-ca" type:"existingfile" placeholder:"FILE" help:"The root that this push service's certificate chains to, PEM."`
 	MaxBody   int64         `name:"max-body" default:"8388608" placeholder:"BYTES" help:"The most that a device may send at once."`
+	Evidence  string        `enum:"signed,all" default:"signed" help:"Of which messages the exact bytes are kept: signed (those with an Mdm-Signature, and of the others what pins an identity or was not understood) or all."`
 	Metrics   string        `name:"metrics-listen" placeholder:"ADDR" help:"Serve /metrics and /debug/pprof here, and no longer /metrics on the public address."`
 	Drain     time.Duration `default:"20s" help:"How long requests under way may take when the server is asked to stop."`
 	Witness   []string      `placeholder:"WHERE" help:"Who is sent every signed checkpoint of the log: file:/path, https://…, syslog: or syslog://host:514."`

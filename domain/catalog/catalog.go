@@ -11,10 +11,11 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/operator"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/domain/stranger"
+	"github.com/rollcall-mdm/rollcall/domain/trust"
 )
 
 // Events lists all events by their zero values.
 func Events() []domain.Event {
 	return slices.Concat(device.Events(), certificate.Events(), operator.Events(), pushcert.Events(), stranger.Events(),
-		group.Events())
+		group.Events(), trust.Events())
 }

@@ -51,7 +51,7 @@ func (d *Door) update(r *request, decide func(device.Device, time.Time) ([]domai
 	if r.message.Err() != nil {
 		return change{}, &malformed{text: "a key of the message has a type that it cannot have"}
 	}
-	return d.Devices.Update(r.ctx, r.sender.device, r.meta(), func(dev device.Device, at time.Time) ([]domain.Event, error) {
+	return d.Devices.Update(r.ctx, r.sender.device, d.keeping(r, false), func(dev device.Device, at time.Time) ([]domain.Event, error) {
 		if !dev.Admits(r.certificate.Fingerprint) {
 			return nil, errForeign
 		}
@@ -100,7 +100,7 @@ func (d *Door) authenticate(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	_, err = d.Devices.Update(r.ctx, r.sender.device, r.meta(), func(dev device.Device, at time.Time) ([]domain.Event, error) {
+	_, err = d.Devices.Update(r.ctx, r.sender.device, d.keeping(r, true), func(dev device.Device, at time.Time) ([]domain.Event, error) {
 		return dev.Authenticate(message, at)
 	})
 	return kept, err

@@ -33,13 +33,13 @@ func (d *Door) connect(r *request) (answer, error) {
 		return answer{}, err
 	}
 	poll := pollKey{r.sender.device, string(report.Channel)}
-	meta := r.meta()
+	meta := d.keeping(r, false)
 	result := resultOf(r, report)
 	switch {
 	case report.Status == device.Idle:
 		report.Polls = d.polls.of(poll) + 1
 	case !report.Known():
-		meta.Evidence = r.sample(maxEvidence)
+		meta.Evidence = d.evidence(r, maxEvidence)
 	}
 	done, err := d.Devices.Update(r.ctx, r.sender.device, meta, func(dev device.Device, at time.Time) ([]domain.Event, error) {
 		if !dev.Admits(r.certificate.Fingerprint) {

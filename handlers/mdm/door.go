@@ -51,6 +51,7 @@ type Door struct {
 	Log     *slog.Logger     // slog.Default() if nil
 	Observe Observe
 
+	KeepAll          bool  // the exact bytes of every message from which an event follows, signed or not
 	MaxBody          int64 // of a message, in bytes; 8 MiB if zero
 	KeptPerHour      int   // refused messages that are kept of one device or certificate in an hour; 60 if zero
 	StrangersPerHour int   // messages of strangers that are kept in an hour; 10 if zero

@@ -18,6 +18,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/catalog"
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/evidence"
 	"github.com/rollcall-mdm/rollcall/domain/stranger"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
@@ -295,16 +296,19 @@ func last[E domain.Event](g *guest) (E, recorded) {
 	return e, r
 }
 
-func (h *house) evidence(r recorded) []byte {
+// evidence returns the body that is kept with an event.
+func (h *house) evidence(r recorded) []byte { return h.message(r).Body }
+
+func (h *house) message(r recorded) evidence.Message {
 	h.t.Helper()
 	if len(r.Evidence) == 0 {
-		return nil
+		return evidence.Message{}
 	}
 	open, err := h.codec.Evidence(r.Envelope)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return open
+	return evidence.Parse(open)
 }
 
 func xml(t testing.TB, v any) []byte {

@@ -148,7 +148,7 @@ func (d *Door) keep(r *request, by, whose string, decide func(device.Device) ([]
 	meta := r.meta()
 	meta.Actor.ID = by
 	if r.body.bytes != nil {
-		meta.Evidence = r.sample(maxEvidence)
+		meta.Evidence = d.evidence(r, maxEvidence)
 	}
 	_, err := d.Devices.Update(ctx, whose, meta, func(dev device.Device, _ time.Time) ([]domain.Event, error) { return decide(dev) })
 	if err != nil {
@@ -174,7 +174,7 @@ func (d *Door) keepStranger(r *request, _, text string) bool {
 	defer end()
 	meta := eventstore.Meta{
 		Actor:    eventstore.Actor{Kind: eventstore.ByDevice, Address: r.address},
-		Evidence: r.sample(maxStrangerEvidence),
+		Evidence: d.evidence(r, maxStrangerEvidence),
 	}
 	day := r.now.UTC().Format(time.DateOnly)
 	_, err := d.Strangers.Update(ctx, day, meta, func(Nobody, time.Time) ([]domain.Event, error) {
