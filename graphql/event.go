@@ -173,4 +173,3 @@ func (t *types) actorFields() graphql.Fields {
 		}),
 	}
 }
-
