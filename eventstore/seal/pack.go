@@ -1,38 +1,42 @@
 package seal
 
 import (
-	"runtime"
-	"sync"
-
 	"github.com/klauspost/compress/zstd"
 )
 
 // Before it is sealed, a part is packed: one byte that says how, then the bytes.
 const (
-	packedPlain = 0
-	packedZstd  = 1
+	packedPlain  = 0
+	packedZstd   = 1 // a frame, which names its dictionary if it has one
+	packedFilled = 2 // one byte n, then something that is packed by itself, then n bytes that say nothing
 )
 
 const (
-	worthPacking = 300      // bytes; fewer gain nothing
-	maxUnpacked  = 64 << 20 // bytes; more than any door lets in
+	worthPacking       = 64       // bytes; fewer gain nothing
+	worthPackingSecret = 300      // bytes; see packPart
+	roundSecrets       = 32       // bytes
+	maxUnpacked        = 64 << 20 // bytes; more than any door lets in
 )
 
-// The compressor and its counterpart keep nothing from one call to the next, and start no goroutines.
-var (
-	compressor = sync.OnceValues(func() (*zstd.Encoder, error) {
-		return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
-			zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(128<<10))
-	})
-	decompressor = sync.OnceValues(func() (*zstd.Decoder, error) {
-		return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxUnpacked))
-	})
-)
+// packPart returns a part's bytes as they are sealed. How long a ciphertext is shows how long its content was, so a
+// secret is filled up to a round length; and a short one, as PINs and passwords are, is not compressed, lest its length
+// tell of its letters. A longer one is a command's whole property list, or a token, which is noise. Its compressor
+// starts afresh: a secret never shares a frame with what somebody else could choose in order to try it out.
+func packPart(part Part, plain []byte) []byte {
+	switch {
+	case part == Evidence:
+		return packBy(messageCompressor, plain, worthPacking)
+	case part == Secret:
+		return filled(packBy(partCompressor, plain, worthPackingSecret))
+	}
+	return pack(plain)
+}
 
-// pack returns the bytes as they are sealed. What is short, as PINs and passwords are, is not compressed: its length
-// would tell more than it does already.
-func pack(plain []byte) []byte {
-	if len(plain) > worthPacking {
+// pack returns bytes as they are sealed.
+func pack(plain []byte) []byte { return packBy(partCompressor, plain, worthPacking) }
+
+func packBy(compressor func() (*zstd.Encoder, error), plain []byte, worth int) []byte {
+	if len(plain) > worth {
 		if z, err := compressor(); err == nil {
 			packed := z.EncodeAll(plain, append(make([]byte, 0, 1+len(plain)), packedZstd))
 			if len(packed) <= len(plain) {
@@ -43,8 +47,18 @@ func pack(plain []byte) []byte {
 	return append(append(make([]byte, 0, 1+len(plain)), packedPlain), plain...)
 }
 
-// unpack undoes pack. Whatever else was sealed is ErrBroken.
+// filled makes the length of something packed round.
+func filled(packed []byte) []byte {
+	n := (roundSecrets - (len(packed)+2)%roundSecrets) % roundSecrets
+	round := append(make([]byte, 0, 2+len(packed)+n), packedFilled, byte(n))
+	return append(append(round, packed...), make([]byte, n)...)
+}
+
+// unpack undoes pack and packPart. Whatever else was sealed is ErrBroken.
 func unpack(packed []byte) ([]byte, error) {
+	if len(packed) >= 2 && packed[0] == packedFilled && len(packed) >= 2+int(packed[1]) {
+		packed = packed[2 : len(packed)-int(packed[1])]
+	}
 	if len(packed) == 0 {
 		return nil, ErrBroken
 	}

@@ -51,7 +51,7 @@ func place(env eventstore.Envelope, part Part) []byte {
 // sealPart packs and seals the plain bytes of a part.
 func sealPart(data *[keySize]byte, env eventstore.Envelope, part Part, plain []byte) ([]byte, error) {
 	key := partKey(data, env.ID, part)
-	return sealBytes(key[:], place(env, part), pack(plain))
+	return sealBytes(key[:], place(env, part), packPart(part, plain))
 }
 
 // OpenWith opens one part of an event with the part's own key, as Codec.PartKey gives it. What it returns is JSON,
