@@ -42,6 +42,12 @@ func fill(t *rapid.T, v reflect.Value, name string) {
 		if b := rapid.SliceOfN(rapid.Byte(), 0, 400).Draw(t, name); len(b) > 0 {
 			v.SetBytes(b)
 		}
+	case v.Kind() == reflect.Slice:
+		for range rapid.IntRange(0, 3).Draw(t, "size of "+name) {
+			one := reflect.New(v.Type().Elem()).Elem()
+			fill(t, one, name)
+			v.Set(reflect.Append(v, one))
+		}
 	case v.Kind() == reflect.Pointer:
 		if rapid.Bool().Draw(t, name+" is there") {
 			v.Set(reflect.New(v.Type().Elem()))
