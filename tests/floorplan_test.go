@@ -103,7 +103,7 @@ func ours(from, to string) string {
 
 // libraries says in which rooms an outside library is at home: it stays where it is needed.
 var libraries = map[string][]string{
-	"github.com/labstack/echo/v4":                   {"handlers", "graphql", "cmd"},
+	"github.com/labstack/echo/v4":                   {"handlers", "graphql", "cmd", "tests/dictionary"},
 	"howett.net/plist":                              {"handlers", "graphql"},
 	"google.golang.org/grpc":                        {"eventstore/esdb"}, // which its client speaks
 	"github.com/EventStore/EventStore-Client-Go/v4": {"eventstore/esdb"},
