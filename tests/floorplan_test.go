@@ -112,7 +112,7 @@ var libraries = map[string][]string{
 	"github.com/smallstep/pkcs7":                    {"handlers"},
 	"zombiezen.com/go/sqlite":                       {"eventstore/embedded", "eventstore/seal", "projections"},
 	"modernc.org/sqlite":                            {"eventstore/embedded", "eventstore/seal", "projections"},
-	"github.com/klauspost/compress":                 {"eventstore/embedded", "eventstore/seal"},
+	"github.com/klauspost/compress":                 {"eventstore/embedded", "eventstore/seal", "tests/dictionary"},
 	"github.com/prometheus/client_golang":           {"cmd", "handlers", "graphql", "projections", "eventstore/embedded"},
 	"github.com/alecthomas/kong":                    {"cmd"},
 	"golang.org/x":                                  {"cmd", "handlers", "graphql", "projections", "eventstore/embedded", "eventstore/esdb", "eventstore/ledger"},
