@@ -41,7 +41,31 @@ func waitingBecause(tx Tx, c Command, now time.Time) (string, error) {
 		return "", err
 	}
 	ahead, err := aheadOf(tx, id, c, now)
-	return strings.Join(reasons(c, d, state, ahead, now), "; "), err
+	if err != nil {
+		return "", err
+	}
+	trouble, err := certificateTrouble(tx, d.Topic, now)
+	return strings.Join(reasons(c, d, standing{state, ahead, trouble}, now), "; "), err
+}
+
+// A standing is what else decides how long a command waits.
+type standing struct {
+	waking
+	ahead       int    // commands that will be offered before it
+	certificate string // why nobody can push the device; empty if somebody can
+}
+
+// certificateTrouble says why devices of a topic cannot be pushed, if so.
+func certificateTrouble(tx Tx, topic string, now time.Time) (trouble string, err error) {
+	trouble = fmt.Sprintf("there is no push certificate for %s: the device cannot be woken", topic)
+	err = tx.Query("SELECT not_after FROM pushcerts WHERE topic = ?", []any{topic}, func(r Row) error {
+		trouble = ""
+		if until := moment(r.Int(0)); !now.Before(until) {
+			trouble = fmt.Sprintf("the push certificate for %s expired at %s: the device cannot be woken", topic, stamp(until))
+		}
+		return nil
+	})
+	return trouble, err
 }
 
 // aheadOf counts the commands that will be offered before this one.
@@ -59,7 +83,7 @@ func aheadOf(tx Tx, id int64, c Command, now time.Time) (ahead int, err error) {
 }
 
 // reasons says why a command waits, the nearest cause first.
-func reasons(c Command, d Device, w waking, ahead int, now time.Time) []string {
+func reasons(c Command, d Device, w standing, now time.Time) []string {
 	switch {
 	case d.Status == device.StatusAuthenticated:
 		return []string{"the device has authenticated, but is not enrolled yet"}
@@ -75,16 +99,16 @@ func reasons(c Command, d Device, w waking, ahead int, now time.Time) []string {
 		said = append(said, fmt.Sprintf("the device answered NotNow %s, last at %s", times(c.Deferrals), stamp(c.DeferredAt)))
 	}
 	switch {
-	case ahead == 1:
+	case w.ahead == 1:
 		said = append(said, "waits behind another command")
-	case ahead > 1:
-		said = append(said, fmt.Sprintf("waits behind %d other commands", ahead))
+	case w.ahead > 1:
+		said = append(said, fmt.Sprintf("waits behind %d other commands", w.ahead))
 	}
 	return append(said, silent(w, c, d)...)
 }
 
 // lastDelivery is when a command was handed out last: the channel has said nothing since, so its last contact.
-func lastDelivery(c Command, w waking) time.Time {
+func lastDelivery(c Command, w standing) time.Time {
 	if w.InFlight {
 		return moment(w.Contact)
 	}
@@ -92,7 +116,7 @@ func lastDelivery(c Command, w waking) time.Time {
 }
 
 // silent says why the channel does not call.
-func silent(w waking, c Command, d Device) []string {
+func silent(w standing, c Command, d Device) []string {
 	switch {
 	case !w.Token:
 		return []string{"no push token: the device cannot be woken"}
@@ -107,15 +131,23 @@ func silent(w waking, c Command, d Device) []string {
 	case w.InFlight && c.State != Delivered:
 		return []string{"the device is busy with a command since " + stamp(moment(w.Contact))}
 	case w.Due != 0 && c.State != Deferred:
-		return []string{"a push is due at " + stamp(moment(w.Due))}
+		return []string{w.push()}
 	case w.Due != 0 && c.State == Deferred:
-		return []string{"it is offered again when the device calls; a push is due at " + stamp(moment(w.Due))}
+		return []string{"it is offered again when the device calls; " + w.push()}
 	case c.NoPush:
 		return []string{"nobody woke the device for it (nopush)"}
 	case !d.LastSeenAt.IsZero() && d.LastSeenAt.Before(c.QueuedAt):
 		return []string{"the device has not been seen since " + stamp(d.LastSeenAt)}
 	}
 	return nil
+}
+
+// push says when a push is due, or why none can be sent.
+func (w standing) push() string {
+	if w.certificate != "" {
+		return w.certificate
+	}
+	return "a push is due at " + stamp(moment(w.Due))
 }
 
 // stamp writes a time for people: UTC, to the second.

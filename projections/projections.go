@@ -48,7 +48,7 @@ func views() []view {
 		{"timeline", 1, timelineSQL, []string{"timeline"}, newTimeline},
 		{"fleet", 1, fleetSQL, []string{"fleet", "fleet_spans", "fleet_users", "fleet_users_seen"}, newFleet},
 		{"facts", 1, factsSQL, []string{"facts", "facts_past", "fact_values", "facts_partial"}, newFacts},
-		{"wakeups", 1, wakeupsSQL, []string{"wakeups"}, newWakeups},
+		{"wakeups", 2, wakeupsSQL, []string{"wakeups"}, newWakeups},
 		{"operators", 1, operatorsSQL, []string{"operators"}, newOperators},
 		{"pushcerts", 1, pushcertsSQL, []string{"pushcerts"}, newPushcerts},
 		{"groups", 1, groupsSQL, []string{"groups", "group_members"}, newGroups},

@@ -192,59 +192,75 @@ func TestCommandsAreChosen(t *testing.T) {
 	}
 }
 
+// certificate stores a push certificate that is good until then.
+func (h *history) certificate(until time.Time) {
+	const topic = "com.apple.mgmt.test"
+	h.by(ada, eventstore.Stream{Kind: pushcert.Kind, ID: topic}, noon.Add(-time.Hour), pushcert.Stored{Topic: topic, NotAfter: until})
+}
+
 func TestWhyACommandWaits(t *testing.T) {
 	at := func(s float64) time.Time { return noon.Add(secs(s)) }
 	for _, c := range []struct {
-		name string
-		make func(*history)
-		uuid string
-		want string
+		name        string
+		make        func(*history)
+		uuid        string
+		want        string
+		uncertified bool // nobody has stored a push certificate
 	}{
 		{"not due", func(h *history) {
 			h.order("d1", noon, device.CommandQueued{UUID: "1", RequestType: "DeviceLock", NotBefore: at(7200)})
-		}, "1", "not due until 2026-03-01 14:00:00 UTC"},
-		{"queued", func(h *history) { h.order("d1", noon, queued("1", "DeviceLock")) }, "1", "a push is due at 2026-03-01 12:00:00 UTC"},
+		}, "1", "not due until 2026-03-01 14:00:00 UTC", false},
+		{"queued", func(h *history) { h.order("d1", noon, queued("1", "DeviceLock")) }, "1", "a push is due at 2026-03-01 12:00:00 UTC", false},
 		{"behind another", func(h *history) { h.order("d1", noon, queued("1", "A"), queued("2", "B")) }, "2",
-			"waits behind another command; a push is due at 2026-03-01 12:00:00 UTC"},
+			"waits behind another command; a push is due at 2026-03-01 12:00:00 UTC", false},
 		{"pushed", func(h *history) {
 			h.order("d1", noon, queued("1", "DeviceLock"))
 			h.add("d1", at(1), device.PushAccepted{})
-		}, "1", "the device was pushed at 2026-03-01 12:00:01 UTC and has not called since"},
+		}, "1", "the device was pushed at 2026-03-01 12:00:01 UTC and has not called since", false},
 		{"pushed twice", func(h *history) {
 			h.order("d1", noon, queued("1", "DeviceLock"))
 			h.add("d1", at(1), device.PushAccepted{}, device.PushAccepted{})
-		}, "1", "the device was pushed twice, last at 2026-03-01 12:00:01 UTC, and has not called since"},
+		}, "1", "the device was pushed twice, last at 2026-03-01 12:00:01 UTC, and has not called since", false},
 		{"handed out", func(h *history) {
 			h.order("d1", noon, queued("1", "DeviceLock"))
 			h.add("d1", at(1), delivered("1", "DeviceLock", 1, true))
-		}, "1", "handed out at 2026-03-01 12:00:01 UTC, no answer yet; a push is due at 2026-03-01 12:01:01 UTC"},
+		}, "1", "handed out at 2026-03-01 12:00:01 UTC, no answer yet; a push is due at 2026-03-01 12:01:01 UTC", false},
 		{"put off", func(h *history) {
 			h.order("d1", noon, queued("1", "DeviceLock"))
 			h.add("d1", at(1), delivered("1", "DeviceLock", 1, true), device.CommandDeferred{UUID: "1", Deferrals: 1})
-		}, "1", "the device answered NotNow once, last at 2026-03-01 12:00:01 UTC; it is offered again when the device calls; a push is due at 2026-03-02 12:00:01 UTC"},
+		}, "1", "the device answered NotNow once, last at 2026-03-01 12:00:01 UTC; it is offered again when the device calls; a push is due at 2026-03-02 12:00:01 UTC", false},
 		{"nopush", func(h *history) {
 			h.order("d1", noon, device.CommandQueued{UUID: "1", RequestType: "A", NoPush: true})
-		}, "1", "nobody woke the device for it (nopush)"},
+		}, "1", "nobody woke the device for it (nopush)", false},
 		{"refused by Apple", func(h *history) {
 			h.order("d1", noon, queued("1", "A"))
 			h.add("d1", at(1), device.PushRefused{Reason: "InternalServerError"})
-		}, "1", "the push was refused once, the next is due at 2026-03-01 12:00:02 UTC"},
+		}, "1", "the push was refused once, the next is due at 2026-03-01 12:00:02 UTC", false},
 		{"dead token", func(h *history) {
 			h.order("d1", noon, queued("1", "A"))
 			h.add("d1", at(1), device.PushRefused{Reason: "Unregistered", Final: true})
-		}, "1", "Apple refuses pushes to the device until it gives a new token"},
+		}, "1", "Apple refuses pushes to the device until it gives a new token", false},
 		{"being enrolled anew", func(h *history) {
 			h.order("d1", noon, queued("1", "A"))
 			h.add("d1", at(1), device.Authenticated{Generation: 1, Renewal: true})
-		}, "1", "the device has authenticated, but is not enrolled yet"},
+		}, "1", "the device has authenticated, but is not enrolled yet", false},
+		{"no push certificate", func(h *history) { h.order("d1", noon, queued("1", "A")) }, "1",
+			"there is no push certificate for com.apple.mgmt.test: the device cannot be woken", true},
+		{"an expired push certificate", func(h *history) {
+			h.certificate(at(60))
+			h.order("d1", noon, queued("1", "A"))
+		}, "1", "the push certificate for com.apple.mgmt.test expired at 2026-03-01 12:01:00 UTC: the device cannot be woken", true},
 		{"ended", func(h *history) {
 			h.order("d1", noon, queued("1", "A"))
 			h.order("d1", at(1), device.CommandCancelled{UUID: "1", Reason: "why not"})
-		}, "1", ""},
+		}, "1", "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := newHistory()
 			h.add("d1", noon.Add(-time.Hour), authenticated(1), token(true))
+			if !c.uncertified {
+				h.certificate(at(7200))
+			}
 			c.make(h)
 			v := folded(t, h)
 			one := must[[]Command](t)(v.Command(t.Context(), c.uuid))[0]

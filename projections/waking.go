@@ -180,9 +180,10 @@ func (w waking) ended(uuid string) waking {
 	return w
 }
 
-// reachable is a channel that has given push data. What waits already is new to it.
+// reachable is a channel that has given push data. What waits already is new to it, and no push went to this token.
 func (w waking) reachable(now int64) waking {
 	w.Token, w.Closed, w.Stopped, w.Refusals = true, false, false, 0
+	w.Accepted, w.First, w.Latest = 0, 0, 0
 	if w.Waiting > len(w.Later) && !w.InFlight {
 		w = w.due(now, 0, "ordered")
 	}

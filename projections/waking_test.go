@@ -56,6 +56,7 @@ func TestWhenAChannelIsWoken(t *testing.T) {
 		{"a second order soon after a push waits for the first push's effect", []happening{{0, lock("1")}, {1, accepted}, {4, lock("2")}}, 11, "again"},
 		{"a second order long after a push wakes at once", []happening{{0, lock("1")}, {1, accepted}, {11, accepted}, {71, accepted}, {100, lock("2")}}, 100, "ordered"},
 		{"an order just after a push that was asked for", []happening{{0, device.PushRequested{}}, {1, accepted}, {4, lock("1")}}, 11, "ordered"},
+		{"an order just after a new token wakes at once, whatever the old one was pushed", []happening{{0, device.PushRequested{}}, {1, accepted}, {2, token(false)}, {4, lock("1")}}, 4, "ordered"},
 		{"NotNow as the last word needs no push for a day", []happening{{0, lock("1")}, {2, hand("1", true)}, {3, notNow("1")}}, day + 3, "deferred"},
 		{"NotNow that was not the last word needs one after 15 minutes", []happening{
 			{0, lock("1")}, {0, lock("2")}, {2, hand("1", true)}, {3, notNow("1")}, {3, hand("2", false)}, {4, done("2")}}, 904, "deferred"},

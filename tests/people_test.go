@@ -15,7 +15,6 @@ import (
 	"io"
 	"math/big"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -100,11 +99,12 @@ func (p *people) identity(name string) (*person, error) {
 type speaker struct {
 	id          string // UDID or UDID/USERID
 	as          string // whose certificate; the device's own if empty
-	by          string // header, rfc9440, mtls, signature, sha1, long, none
+	by          string // mtls, signature, sha1, none, or a key of certificateHeaders or badSignatures
 	method      string
 	path        string
 	contentType string
 	binary      bool
+	chunked     bool
 }
 
 // speaker reads the flags before the words of a story's command, of which there must be at least some.
@@ -120,8 +120,8 @@ func (s *story) speaker(args []string, least int) (speaker, []string, error) {
 			r.method = args[1]
 		case "-type":
 			r.contentType = args[1]
-		case "-binary":
-			r.binary = true
+		case "-binary", "-chunked":
+			r.binary, r.chunked = r.binary || args[0] == "-binary", r.chunked || args[0] == "-chunked"
 			args = args[1:]
 			continue
 		default:
@@ -147,6 +147,9 @@ func (s *story) request(out io.Writer, r speaker, body []byte) error {
 	}
 	if len(body) > 8<<20 { // ask first: who is refused before all is read may lose the answer to his own writing
 		req.Header.Set("Expect", "100-continue")
+	}
+	if r.chunked {
+		req.ContentLength = -1
 	}
 	if r.by == "mtls" {
 		one, err := s.people.identity(r.name())
@@ -176,19 +179,22 @@ func (s *story) prove(req *http.Request, r speaker, body []byte) error {
 	if err != nil {
 		return err
 	}
+	if form, ok := certificateHeaders[r.by]; ok {
+		req.Header.Set("X-Ssl-Client-Cert", form(one, s.people.root))
+		return nil
+	}
+	if bad, ok := badSignatures[r.by]; ok {
+		value, err := bad(one, body)
+		req.Header.Set("Mdm-Signature", value)
+		return err
+	}
 	switch r.by {
-	case "header":
-		req.Header.Set("X-Ssl-Client-Cert", url.QueryEscape(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: one.cert.Raw}))))
-	case "rfc9440":
-		req.Header.Set("X-Ssl-Client-Cert", ":"+base64.StdEncoding.EncodeToString(one.cert.Raw)+":")
 	case "signature", "sha1":
 		signature, err := one.sign(body, r.by == "sha1")
 		if err != nil {
 			return err
 		}
 		req.Header.Set("Mdm-Signature", base64.StdEncoding.EncodeToString(signature))
-	case "long": // more than a signature may be
-		req.Header.Set("Mdm-Signature", strings.Repeat("A", 20<<10))
 	case "none":
 	default:
 		return fmt.Errorf("-by %s is not known", r.by)

@@ -66,19 +66,23 @@ func (s *story) end() {
 
 // commands are the words of a story; each is explained where it stands.
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"apple":   word((*story).startApple),
-	"serve":   word((*story).serve),
-	"end":     word((*story).endServer),
-	"crash":   word((*story).crash),
-	"output":  word((*story).printOutput),
-	"checkin": word((*story).checkin),
-	"connect": word((*story).connect),
-	"send":    word((*story).send),
-	"graphql": word((*story).graphql),
-	"api":     word((*story).api),
-	"expect":  expect,
-	"pushes":  word((*story).pushes),
-	"faults":  word((*story).faults),
+	"apple":    word((*story).startApple),
+	"serve":    word((*story).serve),
+	"end":      word((*story).endServer),
+	"crash":    word((*story).crash),
+	"output":   word((*story).printOutput),
+	"checkin":  word((*story).checkin),
+	"connect":  word((*story).connect),
+	"send":     word((*story).send),
+	"promise":  word((*story).promise),
+	"times":    word((*story).times),
+	"graphql":  word((*story).graphql),
+	"api":      word((*story).api),
+	"expect":   expect,
+	"pushes":   word((*story).pushes),
+	"faults":   word((*story).faults),
+	"apns":     word((*story).apns),
+	"attempts": word((*story).attempts),
 }
 
 // errRefused says that a request was answered with a status of 400 or above.
@@ -103,7 +107,7 @@ func word(do func(s *story, out io.Writer, args []string) error) func(*testscrip
 // words are what can be expected.
 var words = map[string]func(*story, io.Writer, []string) error{
 	"graphql": (*story).graphql, "api": (*story).api, "connect": (*story).connect, "output": (*story).printOutput,
-	"pushes": (*story).pushes,
+	"pushes": (*story).pushes, "attempts": (*story).attempts,
 }
 
 // expect REGEXP WORD ARGS… says a word again and again until what it prints matches.
@@ -206,7 +210,8 @@ func (s *story) printed() string {
 
 // checkin ID MESSAGETYPE KEY=VALUE… sends a check-in message. ID is a UDID, or UDID/USERID for a user channel.
 // KEY:=JSON gives a value that is no string; KEY@=TEXT one that is data. -as OTHER speaks with another device's
-// certificate, -by mtls|signature|sha1|rfc9440|long|none proves it in another way.
+// certificate; -by says how it is proved: mtls, signature, sha1, none, a form of certificateHeaders (header if nothing
+// is said), or one of badSignatures.
 func (s *story) checkin(out io.Writer, args []string) error {
 	r, rest, err := s.speaker(args, 2)
 	if err != nil {
@@ -241,7 +246,8 @@ func (s *story) connect(out io.Writer, args []string) error {
 	return err
 }
 
-// send ID PATH FILE sends the bytes of a file as ID's message, whatever they are. -type, -method as said.
+// send ID PATH FILE sends the bytes of a file as ID's message, whatever they are. -type, -method as said; -chunked
+// does not say how many there are.
 func (s *story) send(out io.Writer, args []string) error {
 	r, rest, err := s.speaker(args, 3)
 	if err != nil {

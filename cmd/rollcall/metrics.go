@@ -117,17 +117,23 @@ func (m *metrics) watch(views *projections.Views, log eventstore.Log) {
 		lag:      prometheus.NewDesc("rollcall_view_lag_events", "How many events a view is behind the log.", []string{"view"}, nil),
 		parked:   prometheus.NewDesc("rollcall_view_parked_streams", "Streams that a view could not digest.", []string{"view"}, nil),
 		commands: prometheus.NewDesc("rollcall_commands", "Commands by state.", []string{"state"}, nil),
+		expiry:   prometheus.NewDesc("rollcall_push_certificate_expires_seconds", "When a topic's push certificate ends, in seconds since 1970.", []string{"topic"}, nil),
 	})
 }
 
 type asked struct {
-	views                 *projections.Views
-	log                   eventstore.Log
-	lag, parked, commands *prometheus.Desc
+	views                         *projections.Views
+	log                           eventstore.Log
+	lag, parked, commands, expiry *prometheus.Desc
 }
 
 // Describe fulfils prometheus.Collector.
-func (a *asked) Describe(ch chan<- *prometheus.Desc) { ch <- a.lag; ch <- a.parked; ch <- a.commands }
+func (a *asked) Describe(ch chan<- *prometheus.Desc) {
+	ch <- a.lag
+	ch <- a.parked
+	ch <- a.commands
+	ch <- a.expiry
+}
 
 // Collect fulfils prometheus.Collector. What cannot be read now is absent from the scrape.
 func (a *asked) Collect(ch chan<- prometheus.Metric) {
@@ -145,6 +151,11 @@ func (a *asked) Collect(ch chan<- prometheus.Metric) {
 	if states, err := a.views.CommandCounts(ctx); err == nil {
 		for state, n := range states {
 			ch <- prometheus.MustNewConstMetric(a.commands, prometheus.GaugeValue, float64(n), string(state))
+		}
+	}
+	if list, err := a.views.PushCertificates(ctx); err == nil {
+		for _, c := range list {
+			ch <- prometheus.MustNewConstMetric(a.expiry, prometheus.GaugeValue, float64(c.NotAfter.Unix()), c.Topic)
 		}
 	}
 }

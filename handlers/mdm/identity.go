@@ -126,6 +126,9 @@ func (i *Identity) by(method string, r *http.Request, now time.Time) (c claim, s
 		class = "bad-signature"
 		c, shown, err = i.fromSignature(r, now)
 	}
+	if d, ok := errors.AsType[*denial](err); ok {
+		return claim{}, true, d
+	}
 	if err != nil {
 		return claim{}, true, &denial{class, err}
 	}
@@ -174,7 +177,10 @@ func (i *Identity) fromSignature(r *http.Request, now time.Time) (c claim, shown
 	}
 	c.signature = &s
 	c.Certificate, err = i.known.recall(s.certificates[0].Raw, now, func() (trusted, error) { return i.trust(s.certificates, now) })
-	return c, true, err
+	if err != nil {
+		return c, true, &denial{"bad-certificate", err} // the signature may be good: it is its certificate that is not
+	}
+	return c, true, nil
 }
 
 // spoofed reports whether the request has a certificate header from somebody who may not set it.

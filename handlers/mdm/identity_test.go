@@ -59,7 +59,7 @@ func TestWhoIsBelieved(t *testing.T) {
 		{"another device's signature", []sending{header("Mdm-Signature", signCMS(t, other, body, signing{}))}, 400, "foreign-certificate"},
 		{"another CA's certificate", []sending{byProxy(stranger)}, 400, "bad-certificate"},
 		{"another CA's certificate at our own TLS", []sending{byTLSWith(stranger.cert)}, 400, "bad-certificate"},
-		{"another CA's signature", []sending{header("Mdm-Signature", signCMS(t, stranger, body, signing{}))}, 400, "bad-signature"},
+		{"another CA's signature", []sending{header("Mdm-Signature", signCMS(t, stranger, body, signing{}))}, 400, "bad-certificate"},
 		{"a signature and a header that differ", []sending{header("Mdm-Signature", sig), byProxy(other)}, 400, "identities-differ"},
 		{"TLS and a header that differ", []sending{byTLSWith(other.cert), byProxy(g.id)}, 400, "identities-differ"},
 		{"a header beside a broken signature", []sending{byProxy(g.id), header("Mdm-Signature", "AAAA")}, 400, "bad-signature"},
