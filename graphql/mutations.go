@@ -187,16 +187,26 @@ func (r *run) channel(ctx context.Context, d projections.Device, userID string) 
 	if userID == "" {
 		return "", nil
 	}
-	users, err := r.Views.Users(ctx, d.ID, projections.Now)
-	if err != nil {
-		return "", err
-	}
-	for _, u := range users {
-		if userID == u.UserID || userID == u.EnrollmentUserID || userID == u.ShortName || userID == string(u.ID) {
-			return u.ID, nil
+	id, found, err := r.user(ctx, d, userID)
+	if err == nil && !found { // he may only just have come
+		if err = r.caughtUp(ctx); err == nil {
+			id, found, err = r.user(ctx, d, userID)
 		}
 	}
-	return "", domain.Refusef(domain.NotFound, "the device has no such user")
+	if err == nil && !found {
+		err = domain.Refusef(domain.NotFound, "the device has no such user")
+	}
+	return id, err
+}
+
+func (r *run) user(ctx context.Context, d projections.Device, userID string) (id device.ChannelID, found bool, err error) {
+	users, err := r.Views.Users(ctx, d.ID, projections.Now)
+	for _, u := range users {
+		if userID == u.UserID || userID == u.EnrollmentUserID || userID == u.ShortName || userID == string(u.ID) {
+			return u.ID, true, err
+		}
+	}
+	return "", false, err
 }
 
 // because tells why a target got nothing. A failure is logged, and masked.

@@ -39,7 +39,15 @@ func TypedOrder(requestType string, parameters map[string]any, uuid string) (dev
 		return device.Order{}, domain.Refusef(domain.Invalid, "the parameters make no property list")
 	}
 	shown, err := masked(requestType, parameters)
-	return device.Order{UUID: uuid, RequestType: requestType, Body: body, Parameters: shown}, err
+	return device.Order{
+		UUID: uuid, RequestType: requestType, Body: body, Parameters: shown, Renews: renews(requestType, native["Payload"]),
+	}, err
+}
+
+// renews reports whether an InstallProfile with this payload replaces the enrolment profile.
+func renews(requestType string, payload any) bool {
+	profile, is := payload.([]byte)
+	return is && requestType == "InstallProfile" && device.ReplacesEnrolment(profile)
 }
 
 func masked(requestType string, parameters map[string]any) (json.RawMessage, error) {
@@ -79,9 +87,12 @@ func RawOrder(plistBody []byte) (device.Order, error) {
 		return device.Order{}, rawWrong("CommandUUID must have 1 to 128 bytes")
 	}
 	delete(raw.Command, "RequestType")
+	var payload []byte // base64 in JSON; what is none is no profile
+	_ = json.Unmarshal(raw.Command["Payload"], &payload)
 	shown, err := maskedRaw(requestType, raw.Command)
 	return device.Order{
 		UUID: raw.CommandUUID, RequestType: requestType, Body: bytes.Clone(plistBody), Parameters: shown,
+		Renews: renews(requestType, payload),
 	}, err
 }
 

@@ -40,6 +40,12 @@ func channelOf(e domain.Event) device.ChannelID {
 		return e.Channel
 	case device.UserAuthenticated:
 		return e.Channel
+	case device.UserChallenged:
+		return e.Channel
+	case device.TokenIssued:
+		return e.Channel
+	case device.IdentityRefused:
+		return e.Channel
 	case device.DeclarationsFetched:
 		return e.Channel
 	case device.DeclarationStatusReported:
@@ -84,7 +90,7 @@ func spoken() []domain.Event {
 		device.CommandFormatRejected{}, device.ResultUnmatched{}, device.Seen{}, device.Authenticated{},
 		device.TokenUpdated{}, device.CheckedOut{}, device.UserAuthenticated{}, device.BootstrapTokenEscrowed{},
 		device.BootstrapTokenDeleted{}, device.BootstrapTokenReleased{}, device.DeclarationsFetched{},
-		device.DeclarationStatusReported{},
+		device.DeclarationStatusReported{}, device.UserChallenged{}, device.TokenIssued{}, device.ReturnedToService{},
 	}
 }
 

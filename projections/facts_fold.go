@@ -37,13 +37,23 @@ func (f *facts) apply(tx Tx, r *record) error {
 	case device.IdentityReplaced:
 		return f.identity(tx, r, e.Certificate, e.Serial, e.NotAfter.UTC().Format(timeFormat))
 	case device.BootstrapTokenEscrowed:
-		return f.say(tx, r, statement{"enrollment.bootstrapTokenEscrowed", true})
+		return f.bootstrap(tx, r, e.AwaitingConfiguration, statement{"enrollment.bootstrapTokenEscrowed", true})
 	case device.SubjectErased:
 		return f.erased(tx, r)
 	case device.BootstrapTokenDeleted:
-		return f.say(tx, r, statement{"enrollment.bootstrapTokenEscrowed", false})
+		return f.bootstrap(tx, r, e.AwaitingConfiguration, statement{"enrollment.bootstrapTokenEscrowed", false})
+	case device.BootstrapTokenReleased:
+		return f.bootstrap(tx, r, e.AwaitingConfiguration)
 	}
 	return nil
+}
+
+// bootstrap says what a message about the bootstrap token told, and whether the device awaits configuration.
+func (f *facts) bootstrap(tx Tx, r *record, awaits *bool, about ...statement) error {
+	if awaits != nil {
+		about = append(about, statement{"enrollment.awaitingConfiguration", *awaits})
+	}
+	return f.say(tx, r, about...)
 }
 
 // timeFormat is how facts write times.
@@ -55,8 +65,14 @@ func (f *facts) authenticated(tx Tx, r *record, e device.Authenticated) error {
 			return err
 		}
 	}
-	if err := f.say(tx, r, statement{"enrollment.status", string(device.StatusAuthenticated)},
-		statement{"enrollment.generation", e.Generation}, statement{"enrollment.topic", e.Topic}); err != nil {
+	about := []statement{{"enrollment.generation", e.Generation}, {"enrollment.topic", e.Topic}}
+	if !e.Renewal {
+		about = append(about, statement{"enrollment.status", string(device.StatusAuthenticated)})
+	}
+	if e.AccessRights != 0 {
+		about = append(about, statement{"enrollment.accessRights", e.AccessRights})
+	}
+	if err := f.say(tx, r, about...); err != nil {
 		return err
 	}
 	return f.say(tx, r, append(identityFacts(e.Identity),
@@ -68,7 +84,7 @@ func (f *facts) authenticated(tx Tx, r *record, e device.Authenticated) error {
 // begin ends what belonged to the enrolment before: its users, and what only the new one can tell.
 func (f *facts) begin(tx Tx, r *record) error {
 	if err := f.forgetKeys(tx, r, "device.IsSupervised", "enrollment.awaitingConfiguration",
-		"enrollment.bootstrapTokenEscrowed", "security.ManagementStatus.UserApprovedEnrollment"); err != nil {
+		"enrollment.bootstrapTokenEscrowed", "enrollment.accessRights", "security.ManagementStatus.UserApprovedEnrollment"); err != nil {
 		return err
 	}
 	users, err := f.userAreas(tx, r.device)

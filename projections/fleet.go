@@ -79,6 +79,12 @@ func (f *fleet) apply(tx Tx, r *record) error {
 			d.Status, d.StatusReason = device.StatusCheckedOut, "the device checked out"
 			return nil
 		})
+	case device.BootstrapTokenEscrowed:
+		return f.awaits(tx, r, e.AwaitingConfiguration)
+	case device.BootstrapTokenDeleted:
+		return f.awaits(tx, r, e.AwaitingConfiguration)
+	case device.BootstrapTokenReleased:
+		return f.awaits(tx, r, e.AwaitingConfiguration)
 	case device.PresumedUnmanaged:
 		return f.change(tx, r, func(d *Device) error {
 			d.Status, d.StatusReason = device.StatusPresumedUnmanaged, e.Reason
@@ -125,9 +131,9 @@ func (f *fleet) authenticated(tx Tx, r *record, e device.Authenticated) error {
 		}
 	}
 	return f.change(tx, r, func(d *Device) error {
-		d.Status, d.StatusReason = device.StatusAuthenticated, "authenticated, but its push token has not come yet"
 		d.Generation, d.Topic = e.Generation, e.Topic
 		if !e.Renewal {
+			d.Status, d.StatusReason = device.StatusAuthenticated, "authenticated, but its push token has not come yet"
 			d.Supervised, d.UserApproved, d.Awaiting, d.EnrolledAt = nil, nil, nil, moment(0)
 			d.EnrollmentType = "device"
 		}
@@ -137,6 +143,17 @@ func (f *fleet) authenticated(tx Tx, r *record, e device.Authenticated) error {
 		assign(&d.Model, e.Model)
 		assign(&d.ModelName, e.ModelName)
 		identify(d, e.Identity)
+		return nil
+	})
+}
+
+// awaits keeps what a message told about AwaitingConfiguration; nil if it told nothing.
+func (f *fleet) awaits(tx Tx, r *record, told *bool) error {
+	if told == nil {
+		return nil
+	}
+	return f.change(tx, r, func(d *Device) error {
+		d.Awaiting = told
 		return nil
 	})
 }

@@ -176,8 +176,10 @@ func (n *names) revived(r *record) (bool, error) {
 		return false, nil
 	}
 	delete(n.presumed, r.device)
-	switch r.event.(type) {
-	case device.Authenticated, device.CheckedOut: // which set a status of their own
+	switch e := r.event.(type) {
+	case device.Authenticated:
+		return e.Renewal, n.tx.Exec(`DELETE FROM presumed WHERE device = ?`, r.device) // any other sets a status of its own
+	case device.CheckedOut: // which sets one too
 		return false, n.tx.Exec(`DELETE FROM presumed WHERE device = ?`, r.device)
 	}
 	return true, n.tx.Exec(`DELETE FROM presumed WHERE device = ?`, r.device)

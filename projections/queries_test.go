@@ -242,7 +242,7 @@ func TestWhyACommandWaits(t *testing.T) {
 		}, "1", "Apple refuses pushes to the device until it gives a new token", false},
 		{"being enrolled anew", func(h *history) {
 			h.order("d1", noon, queued("1", "A"))
-			h.add("d1", at(1), device.Authenticated{Generation: 1, Renewal: true})
+			h.add("d1", at(1), device.Authenticated{Generation: 2})
 		}, "1", "the device has authenticated, but is not enrolled yet", false},
 		{"no push certificate", func(h *history) { h.order("d1", noon, queued("1", "A")) }, "1",
 			"there is no push certificate for com.apple.mgmt.test: the device cannot be woken", true},

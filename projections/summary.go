@@ -223,10 +223,28 @@ func summariseCheckIn(e domain.Event, s Scene) string {
 	case device.CheckedOut:
 		return who + " checked out: it is no longer managed"
 	case device.UserAuthenticated:
-		if e.Accepted {
+		switch {
+		case e.Accepted:
 			return who + " logged in and is managed"
+		case e.Because != "":
+			return who + " could not prove a password" + because(e.Because)
 		}
 		return who + " asked to be managed as a network user, and was declined"
+	case device.UserChallenged:
+		return who + " logged in, and was asked to prove a password"
+	case device.TokenIssued:
+		return who + " was given a token for " + e.Service
+	case device.ReturnedToService:
+		switch {
+		case e.AppsPreserved:
+			return who + " erases itself and comes back with its apps"
+		case e.Enabled:
+			return who + " erases itself and comes back"
+		}
+		return who + " asked how to come back after erasing itself, which is not offered"
+	case device.IdentityCloneSuspected:
+		return fmt.Sprintf("the certificate %s of %s spoke as another device%s: an identity may have been copied",
+			short(e.Certificate), who, called(e.Claimed))
 	case device.BootstrapTokenEscrowed:
 		return who + " left its bootstrap token"
 	case device.BootstrapTokenDeleted:
@@ -253,6 +271,16 @@ func summariseCheckIn(e domain.Event, s Scene) string {
 		return fmt.Sprintf("%s erased the personal data of %s and its users%s", s.Actor, who, because(e.Reason))
 	case device.MessageUnrecognised:
 		return fmt.Sprintf("%s sent a message that was not understood%s", who, because(e.Reason))
+	}
+	return ""
+}
+
+// called returns what another device called itself.
+func called(i device.Identity) string {
+	for _, name := range []string{i.SerialNumber, i.UDID, i.EnrollmentID} {
+		if name != "" {
+			return ", " + name
+		}
 	}
 	return ""
 }

@@ -253,7 +253,6 @@ func (w waking) deviceAfter(e domain.Event, own bool) waking {
 		if !e.Renewal {
 			return waking{Closed: true}
 		}
-		w.Closed = true
 	case device.CheckedOut, device.SubjectErased:
 		return waking{Closed: true}
 	case device.TokenUpdated:

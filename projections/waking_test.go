@@ -116,8 +116,8 @@ func TestOnlyEnrolledChannelsAreWoken(t *testing.T) {
 	}
 	h.add("d2", noon.Add(time.Minute), device.Authenticated{Generation: 1, Renewal: true})
 	follow(t, v, h)
-	if due := must[[]Wakeup](t)(v.Due(t.Context(), noon.Add(time.Hour), 10)); len(due) != 0 {
-		t.Errorf("due while its profile is replaced: %+v", due)
+	if due := must[[]Wakeup](t)(v.Due(t.Context(), noon.Add(time.Hour), 10)); len(due) != 2 {
+		t.Errorf("while its profile is replaced the old enrolment lives on, and its pushes with it: %+v", due)
 	}
 	h.add("d2", noon.Add(2*time.Minute), token(false))
 	follow(t, v, h)

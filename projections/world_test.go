@@ -183,7 +183,8 @@ func (w *world) rare(t *rapid.T, d device.Device) ([]domain.Event, error) {
 			return []domain.Event{device.PresumedUnmanaged{Reason: "silent for 90 days"}}, nil
 		}
 	case 3:
-		return d.SetBootstrapToken([]byte(rapid.StringMatching("[ab]?").Draw(t, "bootstrap")))
+		awaits := rapid.SampledFrom([]*bool{nil, nil, new(true), new(false)}).Draw(t, "awaits")
+		return d.SetBootstrapToken([]byte(rapid.StringMatching("[ab]?").Draw(t, "bootstrap")), awaits)
 	case 4:
 		w.by(ada, eventstore.Stream{Kind: operator.Kind, ID: fmt.Sprint(len(w.events))}, w.clock,
 			operator.TokenCreated{Name: "Bob", Role: operator.Viewer, Hash: fmt.Sprint(len(w.events))})

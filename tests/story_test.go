@@ -79,6 +79,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"graphql":  word((*story).graphql),
 	"api":      word((*story).api),
 	"expect":   expect,
+	"login":    login,
 	"pushes":   word((*story).pushes),
 	"faults":   word((*story).faults),
 	"apns":     word((*story).apns),

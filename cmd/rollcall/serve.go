@@ -186,6 +186,9 @@ func (s *server) mount(e *echo.Echo) error {
 		Devices: s.devices, Certificates: s.certificates, Strangers: s.strangers, Pseudonyms: s.pseudonyms,
 		Identity: s.identity, Now: s.now, Log: s.logger, Observe: s.metrics.door(), MaxBody: s.MaxBody, KeepAll: s.Evidence == "all",
 	}
+	if err := s.furnish(door); err != nil {
+		return err
+	}
 	door.Mount(e.Group("/mdm"))
 
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })

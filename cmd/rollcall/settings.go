@@ -36,7 +36,8 @@ type settings struct {
 	Drain     time.Duration `default:"20s" help:"How long requests under way may take when the server is asked to stop."`
 	Witness   []string      `placeholder:"WHERE" help:"Who is sent every signed checkpoint of the log: file:/path, https://…, syslog: or syslog://host:514."`
 	LogFormat string        `name:"log-format" enum:"text,json" default:"text" help:"text or json."`
-	LogLevel  string        `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	checkIns
+	LogLevel string `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 }
 
 // check refuses settings that cannot work.
@@ -67,8 +68,10 @@ func (s *settings) check() error {
 	if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https"}, u.Scheme) {
 		return fmt.Errorf("--url %q is no address: give one like https://mdm.example.com", s.URL)
 	}
-	_, err = s.witnesses()
-	return err
+	if _, err = s.witnesses(); err != nil {
+		return err
+	}
+	return s.checkIns.check()
 }
 
 // witnesses are who is sent checkpoints.

@@ -23,6 +23,9 @@ type Authenticate struct {
 	Identity
 	Topic, OSVersion, BuildVersion, ProductName, Model, ModelName string
 
+	AccessRights int    // of the enrolment profile, if its URL tells; Apple's bits
+	Renewal      string // the order that replaced the enrolment profile, if its URL tells
+
 	Certificate Certificate
 	Rest        json.RawMessage
 }
@@ -32,24 +35,40 @@ type Authenticate struct {
 // A device that was here before starts a new generation: what waited for it is cancelled, and it cannot be
 // reached until its TokenUpdate. A new certificate is claimed here, and bound only by that TokenUpdate: when
 // the replacement of a profile fails, the old enrolment lives on.
+//
+// It is no new generation if this server itself has just sent the device a new enrolment profile: then what waits
+// goes on waiting.
 func (d Device) Authenticate(m Authenticate, at time.Time) ([]domain.Event, error) {
 	if m.Topic == "" {
 		return nil, domain.Refusef(domain.Invalid, "an Authenticate without a Topic cannot be answered by pushes")
 	}
-	if d.Status == StatusAuthenticated && m.Certificate.Fingerprint == d.spokesman() && m.Topic == d.Topic &&
-		m.OSVersion == d.OSVersion && m.ProductName == d.ProductName {
+	if d.repeats(m) {
 		return nil, nil // the device did not see our answer, and asks again
 	}
-	events := d.cancelAll("the device enrolled again")
+	renewal := d.renews(m, at)
+	events, generation := d.doubled(m), d.Generation
+	if !renewal {
+		events = append(events, d.cancelAll("the device enrolled again")...)
+		generation++
+	}
 	events = append(events, Authenticated{
-		Generation: d.Generation + 1, Topic: m.Topic, Certificate: m.Certificate.Fingerprint,
+		Generation: generation, Renewal: renewal, Topic: m.Topic, Certificate: m.Certificate.Fingerprint,
 		OSVersion: m.OSVersion, BuildVersion: m.BuildVersion, ProductName: m.ProductName,
-		Model: m.Model, ModelName: m.ModelName, Identity: m.Identity, Rest: m.Rest,
+		Model: m.Model, ModelName: m.ModelName, AccessRights: m.AccessRights, Identity: m.Identity, Rest: m.Rest,
 	})
 	if d.Certificate == "" {
 		events = append(events, IdentityPinned{m.Certificate.Fingerprint, m.Certificate.NotAfter, m.Certificate.Serial})
 	}
 	return events, nil
+}
+
+// repeats reports whether the message is the last Authenticate once more. One that renews is known by the
+// certificate that it claims.
+func (d Device) repeats(m Authenticate) bool {
+	claims := d.Status == StatusAuthenticated && m.Certificate.Fingerprint == d.spokesman() ||
+		d.Renewing && m.Certificate.Fingerprint == d.Claimed
+	sameSerial := m.SerialNumber == "" || m.SerialNumber == d.Known.SerialNumber
+	return claims && sameSerial && m.Topic == d.Topic && m.OSVersion == d.OSVersion && m.ProductName == d.ProductName
 }
 
 // spokesman returns the certificate that the newest Authenticate came with.
@@ -95,10 +114,10 @@ func (d Device) UpdateToken(m TokenUpdate, at time.Time) ([]domain.Event, error)
 	case m.Channel != "" && d.Status == StatusAuthenticated:
 		return nil, domain.Refusef(domain.Conflict, "a user's token came before the device's own")
 	}
-	c, known := d.Channel(m.Channel)
-	if !known && len(d.Channels) > maxChannels {
-		return nil, domain.Refusef(domain.Conflict, "the device has %d user channels already", maxChannels)
+	if err := d.room(m.Channel); err != nil {
+		return nil, err
 	}
+	c, _ := d.Channel(m.Channel)
 	if d.knows(c, m) {
 		return nil, nil // no news is no event
 	}
@@ -111,6 +130,14 @@ func (d Device) UpdateToken(m TokenUpdate, at time.Time) ([]domain.Event, error)
 		events = append(events, IdentityReplaced{d.Certificate, d.Claimed, m.Certificate.NotAfter, m.Certificate.Serial})
 	}
 	return events, nil
+}
+
+// room refuses one more user than can be told apart.
+func (d Device) room(channel ChannelID) error {
+	if _, known := d.Channel(channel); !known && channel != "" && len(d.Channels) > maxChannels {
+		return domain.Refusef(domain.Conflict, "the device has %d user channels already", maxChannels)
+	}
+	return nil
 }
 
 // knows reports whether the message tells nothing new.
@@ -133,36 +160,28 @@ func (d Device) CheckOut() ([]domain.Event, error) {
 	return append(d.cancelAll("the device checked out"), CheckedOut{}), nil
 }
 
-// AuthenticateUser decides what follows when a network user asks whether this server manages him. It does not:
-// there is no directory of passwords here.
-func (d Device) AuthenticateUser(channel ChannelID, user User) ([]domain.Event, error) {
-	if err := d.managed(); err != nil {
-		return nil, err
-	}
-	return []domain.Event{UserAuthenticated{Channel: channel, User: user}}, nil
-}
-
 // SetBootstrapToken decides what follows when a device leaves its bootstrap token. An empty one means: forget it.
-func (d Device) SetBootstrapToken(token []byte) ([]domain.Event, error) {
+// awaits is what the message says about AwaitingConfiguration, nil if nothing.
+func (d Device) SetBootstrapToken(token []byte, awaits *bool) ([]domain.Event, error) {
 	if err := d.managed(); err != nil {
 		return nil, err
 	}
 	switch {
-	case bytes.Equal(token, d.BootstrapToken):
+	case bytes.Equal(token, d.BootstrapToken) && (awaits == nil || *awaits == d.Awaiting):
 		return nil, nil
 	case len(token) == 0:
-		return []domain.Event{BootstrapTokenDeleted{}}, nil
+		return []domain.Event{BootstrapTokenDeleted{awaits}}, nil
 	}
-	return []domain.Event{BootstrapTokenEscrowed{token}}, nil
+	return []domain.Event{BootstrapTokenEscrowed{awaits, token}}, nil
 }
 
 // GetBootstrapToken decides what follows when a device fetches its bootstrap token. Having none is no error: an
 // error would break the login.
-func (d Device) GetBootstrapToken() ([]domain.Event, error) {
+func (d Device) GetBootstrapToken(awaits *bool) ([]domain.Event, error) {
 	if err := d.managed(); err != nil {
 		return nil, err
 	}
-	return []domain.Event{BootstrapTokenReleased{len(d.BootstrapToken) > 0}}, nil
+	return []domain.Event{BootstrapTokenReleased{len(d.BootstrapToken) > 0, awaits}}, nil
 }
 
 // FetchDeclarations records that a channel asked for declarative management data.
@@ -181,12 +200,13 @@ func (d Device) ReportDeclarationStatus(channel ChannelID, report json.RawMessag
 	return []domain.Event{DeclarationStatusReported{channel, report}}, nil
 }
 
-// RefuseIdentity records that somebody else's certificate spoke in the device's name.
-func (d Device) RefuseIdentity(fingerprint, messageType, reason string) ([]domain.Event, error) {
+// RefuseIdentity records that somebody else's certificate spoke in the device's name, or one without a user's
+// AuthToken in his.
+func (d Device) RefuseIdentity(channel ChannelID, fingerprint, messageType, reason string) ([]domain.Event, error) {
 	if d.Status == "" || d.Erased {
 		return nil, nil
 	}
-	return []domain.Event{IdentityRefused{fingerprint, messageType, reason}}, nil
+	return []domain.Event{IdentityRefused{channel, fingerprint, messageType, reason}}, nil
 }
 
 // KeepUnrecognised records a message that the server does not understand.

@@ -201,14 +201,14 @@ func TestWhatElseADeviceAsks(t *testing.T) {
 	ann := device.User{UserShortName: "ann"}
 	user := func(d device.Device) (events, error) { return d.AuthenticateUser("u", ann) }
 	set := func(b string) func(device.Device) (events, error) {
-		return func(d device.Device) (events, error) { return d.SetBootstrapToken([]byte(b)) }
+		return func(d device.Device) (events, error) { return d.SetBootstrapToken([]byte(b), nil) }
 	}
-	get := device.Device.GetBootstrapToken
+	get := func(d device.Device) (events, error) { return d.GetBootstrapToken(nil) }
 	fetch := func(d device.Device) (events, error) { return d.FetchDeclarations("u", "tokens", true) }
 	report := func(d device.Device) (events, error) {
 		return d.ReportDeclarationStatus("u", json.RawMessage(`{}`))
 	}
-	refuse := func(d device.Device) (events, error) { return d.RefuseIdentity("C", "Connect", "foreign") }
+	refuse := func(d device.Device) (events, error) { return d.RefuseIdentity("", "C", "Connect", "foreign") }
 	keep := func(d device.Device) (events, error) { return d.KeepUnrecognised("u", "Hm", "unknown", 7) }
 	escrowed := device.BootstrapTokenEscrowed{BootstrapToken: []byte("b")}
 	gone := then(enrolled, one(left))

@@ -17,7 +17,7 @@ const Kind = "device"
 
 // Fold is the version of Evolve and of the Device's shape. Snapshots of another version are not used: count
 // it up with every change of either.
-const Fold = 2
+const Fold = 3
 
 // A Status says where an enrolment stands.
 type Status string
@@ -38,8 +38,10 @@ type Device struct {
 	Status      Status
 	Generation  int    // of the enrolment: counted up at each Authenticate that is not a renewal
 	Topic       string // of pushes
+	Known       Identity
 	Certificate string // SHA-256 of the identity's DER, hex: who may speak for this device
 	Claimed     string // the identity of an Authenticate that no TokenUpdate has confirmed yet
+	Renewing    bool   // that Authenticate was the effect of a new enrolment profile of ours
 
 	ProductName, OSVersion string
 	Supervised             *bool // nil while unknown
@@ -48,6 +50,8 @@ type Device struct {
 
 	UnlockToken    []byte
 	BootstrapToken []byte
+	Pairings       []Pairing // watches that may enrol beside the device; at most maxPairings
+	Clones         []string  // whom its certificate spoke as, oldest first; at most maxClones
 
 	LastSeen time.Time // the last event that the device itself caused
 	Channels []Channel // the device channel first
@@ -64,6 +68,11 @@ type Channel struct {
 	Since     time.Time // of the newest push data
 	Unmanaged time.Time // APNs called the newest token unregistered; zero if not
 	Queue     []*Item   // in the order in which they came; an Item is never written to once it stands here
+
+	Login      Login // of a network user; empty for all others
+	Nonce      string
+	NonceSince time.Time
+	TokenHash  []byte // SHA-256 of the AuthToken of his messages
 }
 
 // An Item is a command in a queue.
@@ -72,6 +81,7 @@ type Item struct {
 	Deliveries int
 	Deferrals  int
 	Out        bool // handed out, and neither answered nor put off since: the device may be at it
+	OutSince   time.Time
 	Deferred   bool // NotNow was said in the session that still goes on: not offered again before the next
 }
 
@@ -118,12 +128,15 @@ func (c Channel) Reachable() bool { return c.Enrolled && len(c.Token) > 0 && c.P
 
 // Size returns the device's approximate size in memory, in bytes.
 func Size(d Device) int {
-	n := 400 + len(d.UnlockToken) + len(d.BootstrapToken) + 40*len(d.Settled) + 64*len(d.Keys)
+	n := 560 + len(d.UnlockToken) + len(d.BootstrapToken) + 40*len(d.Settled) + 64*len(d.Keys) + 160*len(d.Pairings) + 40*len(d.Clones)
 	for _, c := range d.Channels {
-		n += 160 + len(c.Token) + len(c.PushMagic)
+		n += 260 + len(c.Token) + len(c.PushMagic)
 		for _, item := range c.Queue {
-			n += 240 + len(item.Body) + len(item.Parameters)
+			n += 270 + len(item.Body) + len(item.Parameters)
 		}
 	}
 	return n
 }
+
+// Managed reports whether the device has authenticated and has not left since.
+func (d Device) Managed() bool { return d.managed() == nil }

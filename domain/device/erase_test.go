@@ -44,7 +44,7 @@ func TestAnErasedDeviceIsNotManagedAndLeavesNoTrace(t *testing.T) {
 		}, nil, domain.Conflict},
 		{"it checks out", gone, device.Device.CheckOut, nil, 0},
 		{"it sends nonsense", gone, func(d device.Device) (events, error) { return d.KeepUnrecognised("", "x", "y", 1) }, nil, 0},
-		{"somebody else speaks for it", gone, func(d device.Device) (events, error) { return d.RefuseIdentity("B", "x", "y") }, nil, 0},
+		{"somebody else speaks for it", gone, func(d device.Device) (events, error) { return d.RefuseIdentity("", "B", "x", "y") }, nil, 0},
 		{"a push for it was under way", gone, func(d device.Device) (events, error) { return d.RecordPush(device.Push{APNsID: "a"}) }, nil, 0},
 		{"it enrols anew", gone, func(d device.Device) (events, error) {
 			return d.Authenticate(device.Authenticate{Topic: "topic", OSVersion: "18.1", ProductName: "iPad13,18", Certificate: certificate}, noon)

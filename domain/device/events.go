@@ -16,7 +16,8 @@ func Events() []domain.Event {
 		Authenticated{}, TokenUpdated{}, CheckedOut{}, UserAuthenticated{},
 		BootstrapTokenEscrowed{}, BootstrapTokenDeleted{}, BootstrapTokenReleased{},
 		DeclarationsFetched{}, DeclarationStatusReported{},
-		IdentityPinned{}, IdentityReplaced{}, IdentityRefused{},
+		UserChallenged{}, TokenIssued{}, ReturnedToService{},
+		IdentityPinned{}, IdentityReplaced{}, IdentityRefused{}, IdentityCloneSuspected{},
 		CommandQueued{}, CommandDelivered{}, CommandAcknowledged{}, CommandFailed{}, CommandFormatRejected{},
 		CommandDeferred{}, CommandCancelled{}, CommandSuperseded{}, CommandExpired{}, ResultUnmatched{},
 		PushRequested{}, PushAccepted{}, PushRefused{}, PresumedUnmanaged{}, Seen{}, MessageUnrecognised{},
@@ -54,6 +55,7 @@ type Authenticated struct {
 	ProductName  string          `json:",omitempty"`
 	Model        string          `json:",omitempty"`
 	ModelName    string          `json:",omitempty"`
+	AccessRights int             `json:",omitempty"` // of the enrolment profile, as far as it told; Apple's bits
 	Identity     Identity        `seal:"personal" json:",omitzero"`
 	Rest         json.RawMessage `seal:"personal" json:",omitempty"` // keys that nobody knows today
 }
@@ -76,23 +78,32 @@ type TokenUpdated struct {
 // A CheckedOut says that a device has told of its leaving.
 type CheckedOut struct{}
 
-// A UserAuthenticated says that a network user asked whether this server manages him, and the answer.
+// A UserAuthenticated says that a network user asked whether this server manages him, or proved his password, and
+// the answer.
 type UserAuthenticated struct {
-	Channel  ChannelID
-	Accepted bool
-	User     User `seal:"personal" json:",omitzero"`
+	Channel   ChannelID
+	Accepted  bool
+	Because   string `json:",omitempty"` // what was wrong with his proof; empty if none was asked for
+	User      User   `seal:"personal" json:",omitzero"`
+	TokenHash []byte `seal:"secret" json:",omitempty"` // SHA-256 of the AuthToken that he was given; empty if none was
 }
 
 // A BootstrapTokenEscrowed says that a device has left its bootstrap token.
 type BootstrapTokenEscrowed struct {
-	BootstrapToken []byte `seal:"secret" json:",omitempty"`
+	AwaitingConfiguration *bool  `json:",omitempty"` // nil: the message said nothing about it
+	BootstrapToken        []byte `seal:"secret" json:",omitempty"`
 }
 
 // A BootstrapTokenDeleted says that a device has asked to forget its bootstrap token.
-type BootstrapTokenDeleted struct{}
+type BootstrapTokenDeleted struct {
+	AwaitingConfiguration *bool `json:",omitempty"`
+}
 
 // A BootstrapTokenReleased says that a device has fetched its bootstrap token. Found is false if there was none.
-type BootstrapTokenReleased struct{ Found bool }
+type BootstrapTokenReleased struct {
+	Found                 bool
+	AwaitingConfiguration *bool `json:",omitempty"`
+}
 
 // A DeclarationsFetched says that a channel has asked for declarative management data.
 type DeclarationsFetched struct {
@@ -122,11 +133,12 @@ type IdentityReplaced struct {
 	Serial              string `json:",omitempty"`
 }
 
-// An IdentityRefused says that somebody with a certificate that is not the device's spoke in its name. The
-// message itself is the event's evidence.
+// An IdentityRefused says that somebody with a certificate that is not the device's spoke in its name, or somebody
+// without a user's AuthToken in his. The message itself is the event's evidence.
 type IdentityRefused struct {
-	Certificate string // of the one who spoke; empty if there was none
-	MessageType string `json:",omitempty"`
+	Channel     ChannelID `json:",omitempty"`
+	Certificate string    // of the one who spoke; empty if there was none
+	MessageType string    `json:",omitempty"`
 	Reason      string
 }
 
@@ -142,6 +154,7 @@ type Order struct {
 	SupersedeKey string          `json:",omitempty"` // a later order with the same key takes this one's place
 	Reason       string          `json:",omitempty"` // why, in the words of whoever ordered it
 	Key          string          `json:",omitempty"` // idempotency key
+	Renews       bool            `json:",omitempty"` // it replaces the enrolment profile
 }
 
 // A CommandQueued says that a command waits for a channel.
@@ -156,6 +169,7 @@ type CommandQueued struct {
 	Reason       string          `seal:"personal" json:",omitempty"` // a person's own words
 	Key          string          `json:",omitempty"`
 	NoPush       bool            `json:",omitempty"` // the channel is not to be woken for it
+	Renews       bool            `json:",omitempty"` // it replaces the enrolment profile: what waits stays
 	Parameters   json.RawMessage `seal:"personal" json:",omitempty"`
 	Body         Document        `seal:"secret" json:",omitempty"`
 }

@@ -22,15 +22,27 @@ func (d Device) Evolve(e domain.Event, at time.Time) Device {
 	case IdentityPinned:
 		d.Certificate, d.Claimed = e.Certificate, ""
 	case IdentityReplaced:
-		d.Certificate, d.Claimed = e.Certificate, ""
+		d.Certificate, d.Claimed, d.Renewing = e.Certificate, "", false
 	case BootstrapTokenEscrowed:
 		d.BootstrapToken = e.BootstrapToken
-		return d.seen(at)
+		return d.awaits(e.AwaitingConfiguration).seen(at)
 	case BootstrapTokenDeleted:
 		d.BootstrapToken = nil
+		return d.awaits(e.AwaitingConfiguration).seen(at)
+	case BootstrapTokenReleased:
+		return d.awaits(e.AwaitingConfiguration).seen(at)
+	case UserChallenged:
+		return d.with(e.Channel, func(c *Channel) {
+			c.Login, c.Nonce, c.NonceSince, c.TokenHash = LoginChallenged, e.Nonce, at, nil
+		}).seen(at)
+	case UserAuthenticated:
+		return d.with(e.Channel, func(c *Channel) { c.loggedIn(e) }).seen(at)
+	case TokenIssued:
+		return d.issued(e).seen(at)
+	case DeclarationsFetched, DeclarationStatusReported, ReturnedToService, Seen:
 		return d.seen(at)
-	case UserAuthenticated, BootstrapTokenReleased, DeclarationsFetched, DeclarationStatusReported, Seen:
-		return d.seen(at)
+	case IdentityCloneSuspected:
+		d.Clones = remember(d.Clones, cloneName(e.Claimed), maxClones)
 	case PushRefused:
 		if e.Unregistered {
 			return d.with(e.Channel, func(c *Channel) { c.Unmanaged = at })
@@ -52,7 +64,7 @@ func (d Device) evolveQueue(e domain.Event, at time.Time) Device {
 	case CommandQueued:
 		return d.queued(e)
 	case CommandDelivered:
-		return d.delivered(e).seen(at)
+		return d.delivered(e, at).seen(at)
 	case CommandDeferred:
 		return d.deferred(e.Channel, e.UUID, true).seen(at)
 	case ResultUnmatched:
@@ -80,16 +92,17 @@ func (d Device) evolveQueue(e domain.Event, at time.Time) Device {
 }
 
 func (d Device) authenticated(e Authenticated) Device {
-	d.Status, d.Generation, d.Topic = StatusAuthenticated, e.Generation, e.Topic
+	d.Generation, d.Topic, d.Known = e.Generation, e.Topic, d.Known.known(e.Identity)
 	d.ProductName, d.OSVersion = e.ProductName, e.OSVersion
-	d.Claimed, d.Erased = "", false
+	d.Claimed, d.Erased, d.Renewing = "", false, e.Renewal
 	if e.Certificate != d.Certificate {
 		d.Claimed = e.Certificate
 	}
 	if e.Renewal {
-		return d
+		return d // if the profile is not replaced after all, the enrolment goes on as it is
 	}
-	d.Awaiting, d.Supervised, d.BootstrapToken = false, nil, nil
+	d.Status = StatusAuthenticated
+	d.Awaiting, d.Supervised, d.BootstrapToken, d.Pairings = false, nil, nil, nil
 	own, _ := d.Channel("") // keeps its push data: if the enrolment fails, the old one lives on
 	own.Enrolled, own.Queue = false, nil
 	d.Channels = []Channel{own}
@@ -99,9 +112,8 @@ func (d Device) authenticated(e Authenticated) Device {
 func (d Device) tokenUpdated(e TokenUpdated, at time.Time) Device {
 	if e.Channel == "" {
 		d.Status = StatusEnrolled
-		if e.AwaitingConfiguration != nil {
-			d.Awaiting = *e.AwaitingConfiguration
-		}
+		d.Known = d.Known.known(e.Identity)
+		d = d.awaits(e.AwaitingConfiguration)
 		if len(e.UnlockToken) > 0 {
 			d.UnlockToken = e.UnlockToken
 		}
@@ -112,6 +124,14 @@ func (d Device) tokenUpdated(e TokenUpdated, at time.Time) Device {
 	})
 }
 
+// awaits returns the device after a message that may have told whether it awaits configuration.
+func (d Device) awaits(told *bool) Device {
+	if told != nil {
+		d.Awaiting = *told
+	}
+	return d
+}
+
 func (d Device) queued(e CommandQueued) Device {
 	if e.Key != "" {
 		d.Keys = remember(d.Keys, Key{e.Key, e.UUID}, rememberedKeys)
@@ -120,11 +140,12 @@ func (d Device) queued(e CommandQueued) Device {
 		c.Queue = append(slices.Clip(c.Queue), &Item{Order: Order{
 			UUID: e.UUID, RequestType: e.RequestType, Body: e.Body, Parameters: e.Parameters, Priority: e.Priority,
 			NotBefore: e.NotBefore, ExpiresAt: e.ExpiresAt, SupersedeKey: e.SupersedeKey, Reason: e.Reason, Key: e.Key,
+			Renews: e.Renews,
 		}})
 	})
 }
 
-func (d Device) delivered(e CommandDelivered) Device {
+func (d Device) delivered(e CommandDelivered, at time.Time) Device {
 	return d.with(e.Channel, func(c *Channel) {
 		c.Queue = mapped(c.Queue, func(item **Item) {
 			if (*item).UUID != e.UUID && !(e.NewSession && (*item).Deferred) {
@@ -133,7 +154,7 @@ func (d Device) delivered(e CommandDelivered) Device {
 			after := **item
 			after.Deferred = after.Deferred && !e.NewSession
 			if after.UUID == e.UUID {
-				after.Deliveries, after.Out = e.Attempt, true
+				after.Deliveries, after.Out, after.OutSince = e.Attempt, true, at
 			}
 			*item = &after
 		})

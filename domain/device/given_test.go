@@ -56,7 +56,7 @@ func order(uuid string) device.Order {
 func queued(channel device.ChannelID, o device.Order) device.CommandQueued {
 	return device.CommandQueued{
 		Channel: channel, UUID: o.UUID, RequestType: o.RequestType, Priority: o.Priority, NotBefore: o.NotBefore,
-		ExpiresAt: o.ExpiresAt, SupersedeKey: o.SupersedeKey, Reason: o.Reason, Key: o.Key, Parameters: o.Parameters, Body: o.Body,
+		ExpiresAt: o.ExpiresAt, SupersedeKey: o.SupersedeKey, Reason: o.Reason, Key: o.Key, Parameters: o.Parameters, Body: o.Body, Renews: o.Renews,
 	}
 }
 

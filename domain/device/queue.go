@@ -37,7 +37,7 @@ func (d Device) Order(channel ChannelID, o Order, noPush bool, at time.Time) ([]
 	}
 	events := []domain.Event{CommandQueued{
 		Channel: channel, UUID: o.UUID, RequestType: o.RequestType, Priority: o.Priority, NotBefore: o.NotBefore,
-		ExpiresAt: o.ExpiresAt, SupersedeKey: o.SupersedeKey, Reason: o.Reason, Key: o.Key, NoPush: noPush,
+		ExpiresAt: o.ExpiresAt, SupersedeKey: o.SupersedeKey, Reason: o.Reason, Key: o.Key, NoPush: noPush, Renews: o.Renews,
 		Parameters: o.Parameters, Body: o.Body,
 	}}
 	for _, item := range c.Queue {

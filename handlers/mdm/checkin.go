@@ -1,14 +1,13 @@
 package mdm
 
 import (
-	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
 	"github.com/rollcall-mdm/rollcall/domain/device"
-	"github.com/rollcall-mdm/rollcall/handlers/plist"
 )
 
 // handling is how each check-in message is taken. Source: Apple, "Check-in".
@@ -52,8 +51,8 @@ func (d *Door) update(r *request, decide func(device.Device, time.Time) ([]domai
 		return change{}, &malformed{text: "a key of the message has a type that it cannot have"}
 	}
 	return d.Devices.Update(r.ctx, r.sender.device, d.keeping(r, false), func(dev device.Device, at time.Time) ([]domain.Event, error) {
-		if !dev.Admits(r.certificate.Fingerprint) {
-			return nil, errForeign
+		if err := r.admits(dev); err != nil {
+			return nil, err
 		}
 		return decide(dev, at)
 	})
@@ -75,6 +74,7 @@ func (d *Door) authenticate(r *request) (answer, error) {
 		Identity: r.identity(), Topic: m.String("Topic"), OSVersion: m.String("OSVersion"),
 		BuildVersion: m.String("BuildVersion"), ProductName: m.String("ProductName"),
 		Model: m.String("Model"), ModelName: m.String("ModelName"), Certificate: r.certificate,
+		AccessRights: r.accessRights(), Renewal: r.http.URL.Query().Get(renewalKey),
 		Rest: m.Rest(slices.Concat(senderKeys, []string{
 			"Topic", "OSVersion", "BuildVersion", "ProductName", "Model", "ModelName",
 			"SerialNumber", "IMEI", "MEID", "DeviceName",
@@ -105,6 +105,25 @@ func (d *Door) authenticate(r *request) (answer, error) {
 	})
 	return kept, err
 }
+
+// What the CheckInURL of an enrolment profile of ours may tell in its query: the rights that the profile grants, and
+// the CommandUUID of the InstallProfile that brings it in the place of another.
+const (
+	rightsKey  = "rights"
+	renewalKey = "renewal"
+)
+
+// accessRights returns the rights that the enrolment profile grants, 0 if they are not known.
+func (r *request) accessRights() int {
+	rights, err := strconv.Atoi(r.http.URL.Query().Get(rightsKey))
+	if err != nil || rights < 0 || rights > allRights {
+		return 0
+	}
+	return rights
+}
+
+// allRights are all of Apple's access rights.
+const allRights = 8191
 
 // identity returns what an Authenticate tells to name the device.
 func (r *request) identity() device.Identity {
@@ -140,25 +159,14 @@ func (d *Door) checkOut(r *request) (answer, error) {
 	return kept, err
 }
 
-// userAuthenticate tells a network user that this server does not manage him: it knows no passwords.
-func (d *Door) userAuthenticate(r *request) (answer, error) {
-	if r.sender.channel == "" {
-		return answer{}, &malformed{text: "the message names no user"}
-	}
-	_, err := d.update(r, func(dev device.Device, _ time.Time) ([]domain.Event, error) {
-		return dev.AuthenticateUser(r.sender.channel, r.sender.user)
-	})
-	return answer{status: http.StatusGone}, err
-}
-
 // setBootstrapToken keeps what unlocks a Mac's volumes for later users. An empty one is forgotten.
 func (d *Door) setBootstrapToken(r *request) (answer, error) {
-	token := r.message.Bytes("BootstrapToken")
+	token, awaits := r.message.Bytes("BootstrapToken"), r.message.Bool("AwaitingConfiguration")
 	if err := r.ownChannel(); err != nil {
 		return answer{}, err
 	}
 	_, err := d.update(r, func(dev device.Device, _ time.Time) ([]domain.Event, error) {
-		return dev.SetBootstrapToken(token)
+		return dev.SetBootstrapToken(token, awaits)
 	})
 	return kept, err
 }
@@ -168,7 +176,10 @@ func (d *Door) getBootstrapToken(r *request) (answer, error) {
 	if err := r.ownChannel(); err != nil {
 		return answer{}, err
 	}
-	done, err := d.update(r, func(dev device.Device, _ time.Time) ([]domain.Event, error) { return dev.GetBootstrapToken() })
+	awaits := r.message.Bool("AwaitingConfiguration")
+	done, err := d.update(r, func(dev device.Device, _ time.Time) ([]domain.Event, error) {
+		return dev.GetBootstrapToken(awaits)
+	})
 	if err != nil {
 		return answer{}, err
 	}
@@ -177,27 +188,4 @@ func (d *Door) getBootstrapToken(r *request) (answer, error) {
 		reply["BootstrapToken"] = token
 	}
 	return inXML(reply)
-}
-
-// returnToService tells a device that it is to be erased as any other: nothing is set up for it here. That it
-// asked is kept as a message without a meaning of its own yet.
-func (d *Door) returnToService(r *request) (answer, error) {
-	if _, err := d.update(r, func(device.Device, time.Time) ([]domain.Event, error) { return nil, nil }); err != nil {
-		return answer{}, err
-	}
-	d.keepUnrecognised(r, r.sender.device, "return to service is not offered")
-	return inXML(map[string]any{"ReturnToService": map[string]any{"Enabled": false}})
-}
-
-// getToken refuses: no service's tokens are given out here.
-func (d *Door) getToken(r *request) (answer, error) {
-	if _, err := d.update(r, func(device.Device, time.Time) ([]domain.Event, error) { return nil, nil }); err != nil {
-		return answer{}, err
-	}
-	return answer{}, &malformed{class: "unknown-message", text: "no tokens of this service are given out here"}
-}
-
-func inXML(v any) (answer, error) {
-	body, err := plist.Marshal(v)
-	return answer{status: http.StatusOK, contentType: xmlType, body: body}, err
 }

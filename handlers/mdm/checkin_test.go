@@ -253,7 +253,7 @@ func TestOtherCheckInMessages(t *testing.T) {
 	}{
 		{"a network user is not managed", map[string]any{"MessageType": "UserAuthenticate", "UserID": "G1"}, 410, "user-authenticated", ""},
 		{"a network user needs a name", map[string]any{"MessageType": "UserAuthenticate"}, 400, "message-unrecognised", "names no user"},
-		{"return to service is not offered", map[string]any{"MessageType": "ReturnToService"}, 200, "message-unrecognised", "<key>Enabled</key><false/>"},
+		{"return to service is not offered", map[string]any{"MessageType": "ReturnToService"}, 200, "returned-to-service", "<key>Enabled</key><false/>"},
 		{"no service's tokens are given out", map[string]any{"MessageType": "GetToken", "TokenServiceType": "com.apple.maid"}, 400, "message-unrecognised", "no tokens"},
 		{"an unknown message is kept", map[string]any{"MessageType": "Dance"}, 400, "message-unrecognised", ""},
 		{"a message of no kind is kept", map[string]any{"Dance": true}, 400, "message-unrecognised", ""},

@@ -42,8 +42,8 @@ func (d *Door) connect(r *request) (answer, error) {
 		meta.Evidence = d.evidence(r, maxEvidence)
 	}
 	done, err := d.Devices.Update(r.ctx, r.sender.device, meta, func(dev device.Device, at time.Time) ([]domain.Event, error) {
-		if !dev.Admits(r.certificate.Fingerprint) {
-			return nil, errForeign
+		if err := r.admits(dev); err != nil {
+			return nil, err
 		}
 		if err := result.cut(&report, dev); err != nil {
 			return nil, err

@@ -51,6 +51,10 @@ type Door struct {
 	Log     *slog.Logger     // slog.Default() if nil
 	Observe Observe
 
+	NetworkUsers    NetworkUsers    // of Macs; declined if zero
+	Voucher         *Voucher        // for sign-in with Managed Apple Accounts; nobody is vouched for if nil
+	ReturnToService ReturnToService // not offered if zero
+
 	KeepAll          bool  // the exact bytes of every message from which an event follows, signed or not
 	MaxBody          int64 // of a message, in bytes; 8 MiB if zero
 	KeptPerHour      int   // refused messages that are kept of one device or certificate in an hour; 60 if zero

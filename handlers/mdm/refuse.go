@@ -61,6 +61,10 @@ func judge(err error) verdict {
 		return verdict{http.StatusRequestEntityTooLarge, "too-large", errTooLarge.Error()}
 	case errors.Is(err, errForeign):
 		return verdict{http.StatusBadRequest, "foreign-certificate", errForeign.Error()}
+	case errors.Is(err, errUnproved):
+		return verdict{http.StatusBadRequest, "unproved-user", errUnproved.Error()}
+	case errors.Is(err, errDeclined):
+		return verdict{http.StatusGone, "declined-user", errDeclined.Error()}
 	}
 	return verdict{http.StatusServiceUnavailable, "unavailable", "the server cannot keep the message now"}
 }
@@ -92,11 +96,14 @@ func (d *Door) shelf(r *request, err error) (whose string, keep keeper) {
 	if r.certificate.Fingerprint == "" {
 		return "", d.keepStranger
 	}
-	if errors.Is(err, errForeign) && d.exists(r, r.sender.device) {
+	c, _, failed := d.Certificates.Load(r.ctx, r.certificate.Fingerprint)
+	if failed == nil && errors.Is(err, errForeign) && c.Device != r.sender.device {
+		d.suspectClone(r, c.Device)
+	}
+	if (errors.Is(err, errForeign) || errors.Is(err, errUnproved)) && d.exists(r, r.sender.device) {
 		return r.sender.device, d.keepForeign
 	}
-	c, _, err := d.Certificates.Load(r.ctx, r.certificate.Fingerprint)
-	if err == nil && d.exists(r, c.Device) {
+	if failed == nil && d.exists(r, c.Device) {
 		return c.Device, d.keepUnrecognised
 	}
 	return "", d.keepStranger
@@ -122,7 +129,17 @@ func (d *Door) keepForeign(r *request, whose, text string) bool {
 		thief.Device = ""
 	}
 	return d.keep(r, thief.Device, whose, func(dev device.Device) ([]domain.Event, error) {
-		return dev.RefuseIdentity(r.certificate.Fingerprint, messageType(r), text)
+		return dev.RefuseIdentity(r.sender.channel, r.certificate.Fingerprint, messageType(r), text)
+	})
+}
+
+// suspectClone records with the device that a certificate is bound to that it speaks as another one.
+func (d *Door) suspectClone(r *request, whose string) {
+	if whose == "" || !d.refused.allow(r.now, "cloned "+whose) {
+		return
+	}
+	d.keep(r, whose, whose, func(dev device.Device) ([]domain.Event, error) {
+		return dev.SuspectClone(r.certificate.Fingerprint, messageType(r), r.identity())
 	})
 }
 
