@@ -48,7 +48,7 @@ func TestEvidenceThatHoldsASecretIsWithheld(t *testing.T) {
 	h.enrols("U1", "S1", "iPhone15,2", "17.2")
 	m := evidence.Message{Signature: "TUFBQg==", Size: 11, Body: []byte("CANARYTOKEN")}
 	h.does("U1", m.Bytes(), func(d device.Device, _ time.Time) ([]domain.Event, error) {
-		return d.SetBootstrapToken([]byte("CANARYTOKEN"))
+		return d.SetBootstrapToken([]byte("CANARYTOKEN"), nil)
 	})
 	_, out := h.post(operator.Administrator, `{events(last:1){nodes{type evidence{bytes withheld body}}}}`, nil)
 	h.expect(out, map[string]string{
