@@ -340,6 +340,14 @@ func TestSentences(t *testing.T) {
 		{queued("1", "Odd"), lock, "Ada ordered Odd for iPad 7"},
 		{device.CommandFailed{UUID: "1", RequestType: "DeviceLock", ErrorChain: chain}, with(Command{State: Failed}),
 			"iPad 7 could not do DeviceLock (ordered by Ada): no such command"},
+		{device.CommandFailed{UUID: "1", RequestType: "DeviceLock", ErrorChain: json.RawMessage(`[{"ErrorCode":12013,"ErrorDomain":"MCMDMErrorDomain"}]`)}, lock,
+			"iPad 7 could not do DeviceLock: MCMDMErrorDomain 12013"},
+		{device.ResultUnmatched{Status: "Acknowledged", Because: "settled"}, lock, "iPad 7 answered Acknowledged to a command that had ended before"},
+		{device.ResultUnmatched{Status: "Pondering", Because: "status"}, lock, `iPad 7 answered "Pondering", a status that nobody knows; the command still waits`},
+		{device.PushRequested{Because: "asked"}, lock, "Ada asked Apple to wake iPad 7"},
+		{device.Seen{Polls: 1}, lock, "iPad 7 called, and nothing waited"},
+		{device.Seen{Polls: 4}, lock, "iPad 7 called, 4 times since it was last told of, and nothing waited"},
+		{answered("1", "DeviceLock", ""), with(Command{State: Acknowledged, Deferrals: 2}), "iPad 7 acknowledged DeviceLock (ordered by Ada), 60 s after the order, and 2 NotNow"},
 		{answered("1", "DeviceLock", ""), with(Command{State: Acknowledged}), "iPad 7 acknowledged DeviceLock (ordered by Ada), 60 s after the order"},
 	} {
 		if got := Summary(c.e, c.scene); got != c.want {

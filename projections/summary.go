@@ -217,7 +217,7 @@ func summariseCheckIn(e domain.Event, s Scene) string {
 		return fmt.Sprintf("%s authenticated (%s), enrolment %d", who, or(strings.TrimSpace(e.ProductName+" "+e.OSVersion), "model unknown"), e.Generation)
 	case device.TokenUpdated:
 		if e.Enrolled {
-			return who + " enrolled: its push token came"
+			return who + " enrolled: it can be woken from now on"
 		}
 		return who + " renewed its push token"
 	case device.CheckedOut:
@@ -289,7 +289,7 @@ func summariseWaking(e domain.Event, s Scene) string {
 	who := s.target()
 	switch e := e.(type) {
 	case device.PushRequested:
-		return fmt.Sprintf("%s wanted %s to call (%s)", s.Actor, who, e.Because)
+		return fmt.Sprintf("%s asked Apple to wake %s", s.Actor, who)
 	case device.PushAccepted:
 		if e.Attempt > 1 {
 			return fmt.Sprintf("Apple took a push for %s, attempt %d", who, e.Attempt)
@@ -307,7 +307,10 @@ func summariseWaking(e domain.Event, s Scene) string {
 	case device.PresumedUnmanaged:
 		return who + " is presumed to be no longer managed" + because(e.Reason)
 	case device.Seen:
-		return fmt.Sprintf("%s called, and there was nothing to do (%d %s)", who, e.Polls, plural(e.Polls, "call", "calls"))
+		if e.Polls > 1 {
+			return fmt.Sprintf("%s called, %s since it was last told of, and nothing waited", who, times(e.Polls))
+		}
+		return who + " called, and nothing waited"
 	}
 	return ""
 }
@@ -335,7 +338,7 @@ func because(reason string) string {
 
 func short(fingerprint string) string { return or(fingerprint[:min(8, len(fingerprint))], "unknown") }
 
-// firstError returns the first description in an ErrorChain; empty if there is none.
+// firstError returns the first description in an ErrorChain; without one its domain and code, as much as there is.
 func firstError(chain json.RawMessage) string {
 	links, err := elements(chain)
 	if err != nil || len(links) == 0 {
@@ -343,8 +346,10 @@ func firstError(chain json.RawMessage) string {
 	}
 	for _, name := range []string{"USEnglishDescription", "LocalizedDescription"} {
 		if raw, err := get(links[0], name); err == nil && text(raw) != "" {
-			return text(raw)
+			return strings.TrimSuffix(text(raw), ".")
 		}
 	}
-	return ""
+	field, _ := get(links[0], "ErrorDomain") // absent: less is said
+	code, _ := get(links[0], "ErrorCode")
+	return strings.TrimSpace(text(field) + " " + strings.Trim(string(code), `"`))
 }

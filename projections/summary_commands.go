@@ -54,9 +54,24 @@ func summariseCommand(e domain.Event, s Scene) string {
 	case device.CommandExpired:
 		return fmt.Sprintf("%s for %s%s expired before it was fetched", e.RequestType, who, orderedBy(s))
 	case device.ResultUnmatched:
-		return fmt.Sprintf("%s answered %s to a command that did not wait for it (%s)", who, e.Status, e.Because)
+		return who + " answered " + unmatched(e)
 	}
 	return ""
+}
+
+// unmatched tells of an answer that belongs to no waiting command.
+func unmatched(e device.ResultUnmatched) string {
+	words, known := map[string]string{
+		"unknown":     "%s to a command that nobody has ordered",
+		"settled":     "%s to a command that had ended before",
+		"foreign":     "%s to a command of another user or of the device itself",
+		"undelivered": "%s to a command that it had not been handed",
+		"status":      "%q, a status that nobody knows; the command still waits",
+	}[e.Because]
+	if !known {
+		return fmt.Sprintf("%s to a command that did not wait for it (%s)", e.Status, e.Because)
+	}
+	return fmt.Sprintf(words, e.Status)
 }
 
 // ordered tells an order and what became of it.
@@ -120,9 +135,9 @@ func since(s Scene) string {
 	}
 	after := ""
 	if n := s.Command.Deferrals; n > 0 {
-		after = fmt.Sprintf(" and %d NotNow", n)
+		after = fmt.Sprintf(", and %d NotNow", n)
 	}
-	return ", " + lasted(s.Time.Sub(s.Command.QueuedAt)) + after + " after the order"
+	return ", " + lasted(s.Time.Sub(s.Command.QueuedAt)) + " after the order" + after
 }
 
 // lasted writes a duration for people, in its largest unit.

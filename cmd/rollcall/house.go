@@ -130,7 +130,7 @@ func (h *house) close() error {
 }
 
 // founder is who makes the first token of a new data directory.
-var founder = handlers.Caller{ID: "first-start", Name: "first start", Role: operator.Administrator}
+var founder = handlers.Caller{ID: "first-start", Name: "the first start", Role: operator.Administrator}
 
 // adminToken returns the file of the administrator's token, and makes both if the log is empty of tokens.
 func (h *house) adminToken(ctx context.Context) (string, error) {
