@@ -8,9 +8,9 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 STATICCHECK  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCILINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help build demo test check lint race bench fuzz clean
+.PHONY: help build demo test check lint race bench fuzz audit-graphql clean
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 15
 
 build: ## bin/rollcall, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/rollcall ./cmd/rollcall
@@ -46,6 +46,10 @@ fuzz: ## every fuzz target for FUZZTIME each
 			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$pkg || exit 1; \
 		done; \
 	done
+
+audit-graphql: build ## the GraphQL-over-HTTP audit of the JavaScript reference implementation, against a served Rollcall; wants node
+	@if command -v npm >/dev/null; then cd tests/audit-graphql && npm ci --silent && node audit.mjs $(CURDIR)/bin/rollcall; \
+	else echo "node and npm are not here: the GraphQL-over-HTTP audit was NOT run"; fi
 
 clean: ## forget what was built
 	rm -rf bin
