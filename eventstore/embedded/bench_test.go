@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -203,43 +202,4 @@ func BenchmarkFollow(b *testing.B) {
 	all.Wait()
 	report(b, b.N, before)
 	b.ReportMetric(float64(n)/float64(batches), "events/batch")
-}
-
-// BenchmarkLedger is what the Merkle tree adds to an event in a commit of 64: its leaf, the nodes above it, and
-// writing both.
-func BenchmarkLedger(b *testing.B) {
-	for _, group := range []int{1, 8, 64} {
-		b.Run(fmt.Sprintf("%devents", group), func(b *testing.B) {
-			conn, err := openFile(filepath.Join(b.TempDir(), "log.db"))
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer conn.Close()
-			var t tree
-			if err := errors.Join(t.prepare(conn), t.recover(0)); err != nil {
-				b.Fatal(err)
-			}
-			begin, commit := conn.Prep("BEGIN IMMEDIATE"), conn.Prep("COMMIT")
-			e := sample("device")
-			var spent time.Duration
-			b.ResetTimer()
-			for i := 0; i < b.N; i += group {
-				if err := run(begin); err != nil {
-					b.Fatal(err)
-				}
-				start := time.Now()
-				for range group {
-					t.add(&e)
-				}
-				if err := t.flush(); err != nil {
-					b.Fatal(err)
-				}
-				spent += time.Since(start)
-				if err := run(commit); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(spent.Nanoseconds())/1000/float64(b.N), "µs/event")
-		})
-	}
 }

@@ -166,10 +166,10 @@ func (c *committer) write(p *pending, done *Commit) error {
 	}
 	for i := range p.events {
 		p.events[i].Position = c.next
-		if err := c.tables.addEvent(s.id, &p.events[i]); err != nil {
+		leaf := c.tree.add(&p.events[i])
+		if err := c.tables.addEvent(s.id, &p.events[i], &leaf); err != nil {
 			return err
 		}
-		c.tree.add(&p.events[i])
 		done.Bytes += size(&p.events[i])
 		c.next++
 	}

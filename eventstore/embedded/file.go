@@ -17,7 +17,7 @@ var schema string
 
 const (
 	oldestSQLite = 3_051_003 // older ones can corrupt a file when a checkpoint meets a restart of the write-ahead log
-	fileVersion  = 2         // of the schema, kept as user_version
+	fileVersion  = 3         // of the schema, kept as user_version
 	busy         = 5 * time.Second
 )
 
@@ -87,9 +87,9 @@ func makeTables(conn *sqlite.Conn, path string) error {
 		if err := sqlitex.ExecuteScript(conn, tables, nil); err != nil {
 			return fmt.Errorf("make its tables: %w", err)
 		}
-	case version < 2:
-		if err := makeHashes(conn, path); err != nil {
-			return fmt.Errorf("make its hashes: %w", err)
+	case version < fileVersion:
+		if err := migrate(conn, path, version); err != nil {
+			return fmt.Errorf("bring it from version %d to %d: %w", version, fileVersion, err)
 		}
 	}
 	return nil

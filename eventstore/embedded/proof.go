@@ -24,9 +24,13 @@ func (rs *readers) treeHashes(ctx context.Context, indexes []int64) ([]tlog.Hash
 		return nil, err
 	}
 	defer func() { rs.idle <- r }()
-	stmt, err := r.conn.Prepare(readBlock) // from the connection's cache, but for the first time
+	blocks, err := r.conn.Prepare(readBlock) // from the connection's cache, but for the first time
 	if err != nil {
 		return nil, err
 	}
-	return (&blockReader{stmt: stmt}).ReadHashes(indexes)
+	leaves, err := r.conn.Prepare(readLeaf)
+	if err != nil {
+		return nil, err
+	}
+	return (&blockReader{blocks: blocks, leaves: leaves}).ReadHashes(indexes)
 }

@@ -26,7 +26,7 @@ CREATE TABLE actors (
 
 -- position counts from 1 without gaps, version from 0 within the stream. time is in microseconds since 1970, UTC.
 -- actor is NULL for the device whose stream it is, 0 for nobody. data is open JSON; personal, secret and evidence
--- are ciphertext.
+-- are ciphertext. leaf is the event's hash in the Merkle tree; files that are older than it lack it in old rows.
 CREATE TABLE events (
   position    INTEGER PRIMARY KEY,
   stream      INTEGER NOT NULL REFERENCES streams (id),
@@ -41,11 +41,13 @@ CREATE TABLE events (
   personal    BLOB,
   secret      BLOB,
   evidence    BLOB,
+  leaf        BLOB,
   UNIQUE (stream, version)
 ) STRICT;
 
 -- The Merkle tree over the events, for proofs: its hashes (32 bytes each, in the order in which they became known,
--- as golang.org/x/mod/sumdb/tlog stores them), 32 in a block.
+-- as golang.org/x/mod/sumdb/tlog stores them), 32 in a block. A block is written when it is full; what comes after the
+-- last one follows from the leaves in events.
 CREATE TABLE hashes (
   block  INTEGER PRIMARY KEY,
   hashes BLOB NOT NULL

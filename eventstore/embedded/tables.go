@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"golang.org/x/mod/sumdb/tlog"
 	"zombiezen.com/go/sqlite"
 
 	"github.com/rollcall-mdm/rollcall/eventstore"
@@ -28,7 +29,7 @@ func (t *tables) prepare(conn *sqlite.Conn, options Options) error {
 	t.types = map[string]int64{}
 	t.actors = newRecent[eventstore.Actor, int64](1 << 10)
 	return prepare(conn, map[**sqlite.Stmt]string{
-		&t.insertEvent: "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		&t.insertEvent: "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		&t.standing:    "SELECT position, id FROM events WHERE stream = ? AND version > ? ORDER BY version",
 		&t.findStream: `SELECT id, (SELECT max(version) FROM events WHERE stream = streams.id)
 			FROM streams WHERE name = ? AND kind = ?`,
@@ -93,7 +94,7 @@ func (t *tables) repeats(h *head, p *pending) (bool, error) {
 	return true, t.standing.Reset()
 }
 
-func (t *tables) addEvent(stream int64, e *eventstore.Envelope) error {
+func (t *tables) addEvent(stream int64, e *eventstore.Envelope, leaf *tlog.Hash) error {
 	kind, err := t.typeID(e.Type)
 	if err != nil {
 		return err
@@ -114,6 +115,7 @@ func (t *tables) addEvent(stream int64, e *eventstore.Envelope) error {
 	bindBytes(s, 11, e.Personal)
 	bindBytes(s, 12, e.Secret)
 	bindBytes(s, 13, e.Evidence)
+	s.BindBytes(14, leaf[:])
 	return run(s)
 }
 

@@ -1,73 +1,85 @@
 package embedded
 
 import (
-	"errors"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
 	"zombiezen.com/go/sqlite"
-	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
 )
 
-// blockHashes is how many hashes stand in a row: few enough to rewrite the last row with each commit.
+// blockHashes is how many hashes stand in a row. A row is written once, when it is full: until then its hashes follow
+// from the leaves, which stand in the rows of their events. So a commit of few events writes no row for the tree.
 const blockHashes = 32
 
 const (
+	readLeaf   = "SELECT leaf FROM events WHERE position = ?"
 	readBlock  = "SELECT hashes FROM hashes WHERE block = ?"
-	writeBlock = "INSERT INTO hashes VALUES (?1, ?2) ON CONFLICT DO UPDATE SET hashes = ?2"
+	lastBlock  = "SELECT coalesce(max(block), -1) FROM hashes"
+	writeBlock = "INSERT INTO hashes VALUES (?, ?)"
 )
 
 // A tree is the Merkle tree over the events, as the committer knows it: its right edge, and the hashes that are not
-// in the file yet. The hashes are committed with their events, or not at all.
+// in a block yet. Leaves and blocks are committed with their events, or not at all.
 type tree struct {
-	read, write *sqlite.Stmt
+	read        blockReader
+	last, write *sqlite.Stmt
 	edge        ledger.Edge
 	leaves      ledger.Leaves
 	block       int64       // of the first of tail
-	tail        []tlog.Hash // the last block, which may be full, and what comes after it
-	clean       int         // how many of tail are in the file
+	tail        []tlog.Hash // that follow the last block in the file
 	buf         []byte
 }
 
 func (t *tree) prepare(conn *sqlite.Conn) error {
-	return prepare(conn, map[**sqlite.Stmt]string{&t.read: readBlock, &t.write: writeBlock})
+	return prepare(conn, map[**sqlite.Stmt]string{
+		&t.read.blocks: readBlock, &t.read.leaves: readLeaf, &t.last: lastBlock, &t.write: writeBlock,
+	})
 }
 
 // recover reads the edge of the tree over what is durable: size events.
 func (t *tree) recover(size int64) (err error) {
-	blocks := blockReader{stmt: t.read}
-	if t.edge, err = ledger.ReadEdge(size, &blocks); err != nil {
-		return fmt.Errorf("the log's hashes do not fit its %d events: %w", size, err)
-	}
+	t.read.forget()
 	count := tlog.StoredHashCount(size)
 	t.block = count / blockHashes
-	t.tail = append(t.tail[:0], make([]tlog.Hash, count%blockHashes)...)
-	t.clean = len(t.tail)
-	hashes, err := blocks.get(t.block)
-	if err == nil && len(hashes) != len(t.tail)*tlog.HashSize {
-		err = fmt.Errorf("the log has hashes of other events than its %d", size)
+	var last int64
+	if err := one(t.last, func() { last = t.last.ColumnInt64(0) }); err != nil {
+		return fmt.Errorf("read the last of the log's hashes: %w", err)
 	}
-	for i := range t.tail {
-		copy(t.tail[i][:], hashes[min(len(hashes), i*tlog.HashSize):])
+	if last != t.block-1 {
+		return fmt.Errorf("the log has hashes of other events than its %d", size)
 	}
-	return err
+	if t.edge, err = ledger.ReadEdge(size, &t.read); err == nil {
+		t.tail, err = t.read.ReadHashes(indexes(t.block*blockHashes, count))
+	}
+	if err != nil {
+		return fmt.Errorf("the log's hashes do not fit its %d events: %w", size, err)
+	}
+	return nil
 }
 
-// add adds an event, which is complete.
-func (t *tree) add(e *eventstore.Envelope) { t.tail = t.edge.Append(t.tail, t.leaves.Hash(e)) }
-
-// flush writes the hashes that are not in the file.
-func (t *tree) flush() error {
-	if t.clean == len(t.tail) {
-		return nil
+// indexes returns those from one to before another.
+func indexes(from, to int64) (all []int64) {
+	for i := from; i < to; i++ {
+		all = append(all, i)
 	}
-	for len(t.tail) > 0 {
-		n := min(blockHashes, len(t.tail))
+	return all
+}
+
+// add adds an event, which is complete, and returns its leaf.
+func (t *tree) add(e *eventstore.Envelope) tlog.Hash {
+	leaf := t.leaves.Hash(e)
+	t.tail = t.edge.Append(t.tail, leaf)
+	return leaf
+}
+
+// flush writes the blocks that are full.
+func (t *tree) flush() error {
+	for len(t.tail) >= blockHashes {
 		t.buf = t.buf[:0]
-		for i := range t.tail[:n] {
+		for i := range t.tail[:blockHashes] {
 			t.buf = append(t.buf, t.tail[i][:]...)
 		}
 		t.write.BindInt64(1, t.block)
@@ -75,39 +87,69 @@ func (t *tree) flush() error {
 		if err := run(t.write); err != nil {
 			return err
 		}
-		if n < blockHashes {
-			break
-		}
 		t.block++
-		t.tail = t.tail[:copy(t.tail, t.tail[n:])]
+		t.tail = t.tail[:copy(t.tail, t.tail[blockHashes:])]
 	}
-	t.clean = len(t.tail)
 	return nil
 }
 
-// A blockReader reads hashes. It remembers the block that it read last.
+// A blockReader reads hashes: from blocks, or made of the leaves after the last block. It remembers the block that it
+// read last.
 type blockReader struct {
-	stmt  *sqlite.Stmt
-	known bool
-	block int64
-	row   []byte
+	blocks, leaves *sqlite.Stmt
+	known          bool
+	block          int64
+	row            []byte
 }
 
 // ReadHashes implements tlog.HashReader.
 func (b *blockReader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	hashes := make([]tlog.Hash, len(indexes))
 	for i, index := range indexes {
-		row, err := b.get(index / blockHashes)
-		if err != nil {
+		var err error
+		if hashes[i], err = b.hash(index); err != nil {
 			return nil, err
 		}
-		at := int(index % blockHashes * tlog.HashSize)
-		if at+tlog.HashSize > len(row) {
-			return nil, fmt.Errorf("hash %d is missing", index)
-		}
-		copy(hashes[i][:], row[at:])
 	}
 	return hashes, nil
+}
+
+func (b *blockReader) hash(index int64) (h tlog.Hash, err error) {
+	row, err := b.get(index / blockHashes)
+	switch at := int(index % blockHashes * tlog.HashSize); {
+	case err != nil:
+		return h, err
+	case len(row) == blockHashes*tlog.HashSize:
+		copy(h[:], row[at:])
+		return h, nil
+	case len(row) != 0:
+		return h, fmt.Errorf("block %d of the hashes is damaged", index/blockHashes)
+	}
+	level, n := tlog.SplitStoredHashIndex(index)
+	if level == 0 {
+		return b.leaf(n)
+	}
+	left, err := b.hash(tlog.StoredHashIndex(level-1, 2*n))
+	if err != nil {
+		return h, err
+	}
+	right, err := b.hash(tlog.StoredHashIndex(level-1, 2*n+1))
+	return tlog.NodeHash(left, right), err
+}
+
+// leaf returns the leaf of the event at position n+1.
+func (b *blockReader) leaf(n int64) (h tlog.Hash, err error) {
+	var size int
+	b.leaves.BindInt64(1, n+1)
+	err = one(b.leaves, func() {
+		if size = b.leaves.ColumnLen(0); size == len(h) {
+			b.leaves.ColumnBytes(0, h[:])
+		}
+	})
+	if err == nil && size != len(h) {
+		err = fmt.Errorf("the hash of the event at position %d is missing", n+1)
+	}
+	return h, err
 }
 
 // get returns a block's hashes; none if there is no such block.
@@ -116,48 +158,13 @@ func (b *blockReader) get(block int64) ([]byte, error) {
 		return b.row, nil
 	}
 	b.known, b.row = false, b.row[:0]
-	b.stmt.BindInt64(1, block)
-	err := one(b.stmt, func() {
-		b.row = append(b.row, make([]byte, b.stmt.ColumnLen(0))...)
-		b.stmt.ColumnBytes(0, b.row)
+	b.blocks.BindInt64(1, block)
+	err := one(b.blocks, func() {
+		b.row = append(b.row, make([]byte, b.blocks.ColumnLen(0))...)
+		b.blocks.ColumnBytes(0, b.row)
 	})
 	b.known, b.block = err == nil, block
 	return b.row, err
 }
 
-// makeHashes gives a file of version 1 the hashes of its events. It is done wholly or not at all.
-func makeHashes(conn *sqlite.Conn, path string) (err error) {
-	defer sqlitex.Save(conn)(&err)
-	const table = "CREATE TABLE hashes (block INTEGER PRIMARY KEY, hashes BLOB NOT NULL) STRICT"
-	if err := sqlitex.ExecuteTransient(conn, table, nil); err != nil {
-		return err
-	}
-	var t tree
-	if err := errors.Join(t.prepare(conn), hashAll(&t, path)); err != nil {
-		return err
-	}
-	if err := errors.Join(t.read.Finalize(), t.write.Finalize()); err != nil {
-		return err
-	}
-	return sqlitex.ExecuteTransient(conn, "PRAGMA user_version = 2", nil)
-}
-
-// hashAll adds all events in the file to the tree.
-func hashAll(t *tree, path string) error {
-	var n names
-	n.init(1 << 12)
-	r, err := openReader(path, &n)
-	if err != nil {
-		return err
-	}
-	for at, end := eventstore.Position(0), false; !end && err == nil; {
-		var p page
-		p, err = r.after(at, 1<<62)
-		for i := range p.events {
-			t.add(&p.events[i])
-			at = p.events[i].Position
-		}
-		err, end = errors.Join(err, t.flush()), p.end
-	}
-	return errors.Join(err, r.conn.Close())
-}
+func (b *blockReader) forget() { b.known = false }

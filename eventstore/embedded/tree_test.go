@@ -1,6 +1,7 @@
 package embedded_test
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -148,37 +149,6 @@ func script(t *testing.T, dir, text string) {
 	}
 }
 
-// A file from before there were hashes is given them, and they are the same.
-func TestFileOfVersion1(t *testing.T) {
-	dir := t.TempDir()
-	l := open(t, dir, embedded.Options{})
-	for i := range 10 {
-		if err := l.Append(t.Context(), eventstore.Stream{Kind: "d", ID: fmt.Sprint(i)}, eventstore.NoStream, many(150)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	appendAwkward(t, l)
-	root := fits(t, l)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	script(t, dir, "DROP TABLE hashes; PRAGMA user_version = 1")
-	if _, err := embedded.OpenReadOnly(t.Context(), filepath.Join(dir, "log.db")); err == nil || !strings.Contains(err.Error(), "start the server") {
-		t.Errorf("an old file that is only read: %v", err)
-	}
-	l = open(t, dir, embedded.Options{})
-	if got := fits(t, l); got != root {
-		t.Errorf("the root became %s, was %s", got, root)
-	}
-	if err := l.Append(t.Context(), eventstore.Stream{Kind: "d", ID: "new"}, eventstore.NoStream, many(3)); err != nil {
-		t.Fatal(err)
-	}
-	fits(t, l)
-	if got := sqlite3(t, dir, "PRAGMA user_version"); got != "2" {
-		t.Errorf("its version is %s", got)
-	}
-}
-
 func many(n int) []eventstore.Envelope {
 	events := make([]eventstore.Envelope, n)
 	for i := range events {
@@ -190,11 +160,11 @@ func many(n int) []eventstore.Envelope {
 // A file whose hashes are not those of as many events is not opened: somebody was at it.
 func TestFileWithOtherEventsThanHashes(t *testing.T) {
 	for what, text := range map[string]string{
-		"the last event was deleted":  "DELETE FROM events WHERE position = 70",
-		"the last hashes are gone":    "DELETE FROM hashes WHERE block = (SELECT max(block) FROM hashes)",
-		"an event was put in":         "INSERT INTO events SELECT 71, stream, 70, id, type, time, actor, NULL, NULL, NULL, NULL, NULL, NULL FROM events WHERE position = 1",
-		"the last block was cut":      "UPDATE hashes SET hashes = substr(hashes, 1, 32) WHERE block = (SELECT max(block) FROM hashes)",
-		"the last events are deleted": "DELETE FROM events WHERE position > 3",
+		"the last hashes are gone":          "DELETE FROM hashes WHERE block = (SELECT max(block) FROM hashes)",
+		"an event was put in":               "INSERT INTO events SELECT 71, stream, 70, id, type, time, actor, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM events WHERE position = 1",
+		"the last block was cut":            "UPDATE hashes SET hashes = substr(hashes, 1, 32) WHERE block = (SELECT max(block) FROM hashes)",
+		"the last events are deleted":       "DELETE FROM events WHERE position > 3",
+		"the hash of the last event is cut": "UPDATE events SET leaf = substr(leaf, 1, 31) WHERE position = 70",
 	} {
 		dir := t.TempDir()
 		l := open(t, dir, embedded.Options{})
@@ -209,5 +179,35 @@ func TestFileWithOtherEventsThanHashes(t *testing.T) {
 			t.Errorf("%s: it was opened", what)
 			l.Close()
 		}
+	}
+}
+
+// A last event that was deleted, its hash with it, leaves no gap behind. The checkpoint that was signed of it knows.
+func TestLastEventDeletedIsMissedByTheCheckpoint(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, embedded.Options{})
+	if err := l.Append(t.Context(), eventstore.Stream{Kind: "d", ID: "a"}, eventstore.NoStream, many(70)); err != nil {
+		t.Fatal(err)
+	}
+	key, err := ledger.OpenKey(dir, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "checkpoint")
+	err = (&ledger.Ledger{Tree: l, Key: key, File: file}).Tick(t.Context())
+	if err := errors.Join(err, l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	resume := func() error {
+		l := open(t, dir, embedded.Options{})
+		defer l.Close()
+		return (&ledger.Ledger{Tree: l, Key: key, File: file}).Resume(t.Context())
+	}
+	if err := resume(); err != nil {
+		t.Fatal(err)
+	}
+	script(t, dir, "DELETE FROM events WHERE position = 70")
+	if err := resume(); !errors.Is(err, ledger.ErrBeyond) {
+		t.Errorf("the last event was deleted: %v", err)
 	}
 }
