@@ -118,6 +118,7 @@ var libraries = map[string][]string{
 	"golang.org/x":                                  {"cmd", "handlers", "graphql", "projections", "eventstore/embedded", "eventstore/esdb", "eventstore/ledger"},
 	"pgregory.net/rapid":                            {"eventstore/eventstoretest"},
 	"go.uber.org/goleak":                            {"eventstore/eventstoretest"},
+	"github.com/anishathalye/porcupine":             {"eventstore/eventstoretest"},
 }
 
 // outside says why a package may not import an outside library, or nothing if it may.

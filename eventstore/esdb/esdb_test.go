@@ -71,6 +71,11 @@ func TestLaws(t *testing.T) {
 			at := places(c.server)
 			eventstoretest.Run(t, eventstoretest.Subject{Sparse: true, Open: func(t *testing.T, place string) eventstore.Log {
 				return open(t, at(t, place).URL(), c.log)
+			}, Restart: func(t *testing.T, place string) {
+				at(t, place).Stop()
+				if err := at(t, place).Restart(); err != nil {
+					t.Fatal(err)
+				}
 			}})
 		})
 	}

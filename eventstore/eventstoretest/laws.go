@@ -1,7 +1,7 @@
 // Package eventstoretest holds the laws that every eventstore.Log keeps, and a log that keeps them only just.
 //
 // Run holds a log to the laws, each on a place of its own. Flaky wraps a log and does what networks and disks
-// do on bad days, so that nobody relies on good ones.
+// do on bad days, so that nobody relies on good ones; Faulty does it at one call that can be chosen.
 package eventstoretest
 
 import (
@@ -16,6 +16,9 @@ type Subject struct {
 	// names the same events again. Other logs may share the store behind it: laws look only at what comes
 	// after the head they found, and name their streams so that they are new.
 	Open func(t *testing.T, place string) eventstore.Log
+
+	// Restart restarts the store behind a place while the log is open; nil if there is none but the log.
+	Restart func(t *testing.T, place string)
 
 	Sparse bool // positions grow, but not by one
 }
@@ -54,6 +57,7 @@ var laws = []struct {
 	{"a closed log says so", closes},
 	{"an append while the log closes is there if it was acknowledged", closesUnderLoad},
 	{"a log opened again has all, and goes on", reopens},
+	{"many clients are told what one after the other could be, whatever restarts", linearizes},
 }
 
 // Run checks the log against every law.

@@ -7,7 +7,7 @@
 //
 // The answers are few. 200: it is kept. 400: it cannot be understood, or its sender cannot be believed; it is
 // kept as evidence within a bound. 404: there is no such declaration. 410: this user is not managed here. 413: it is too long. 503: try again, the
-// log is away. Never 401, which would make a device leave for ever, and nothing else that a device would repeat
+// log is away, or so slow that too many others wait for it. Never 401, which would make a device leave for ever, and nothing else that a device would repeat
 // without end.
 package mdm
 
@@ -59,6 +59,7 @@ type Door struct {
 	MaxBody          int64 // of a message, in bytes; 8 MiB if zero
 	KeptPerHour      int   // refused messages that are kept of one device or certificate in an hour; 60 if zero
 	StrangersPerHour int   // messages of strangers that are kept in an hour; 10 if zero
+	AtOnce           int   // messages under way at the same time; 512 if zero
 
 	once     sync.Once
 	refused  *hourly
@@ -66,6 +67,7 @@ type Door struct {
 	unkept   counter
 	polls    *polls
 	messages bodies
+	places   *places
 }
 
 // Nobody is the state of a stranger: nothing follows from what strangers did before.
@@ -110,6 +112,10 @@ func (d *Door) init() {
 	if d.StrangersPerHour == 0 {
 		d.StrangersPerHour = defaultStrangerPerHour
 	}
+	if d.AtOnce == 0 {
+		d.AtOnce = defaultAtOnce
+	}
+	d.places = newPlaces(d.AtOnce)
 	d.refused = &hourly{most: d.KeptPerHour}
 	d.strange = rate.NewLimiter(rate.Every(time.Hour/time.Duration(d.StrangersPerHour)), d.StrangersPerHour)
 	d.polls = newPolls()

@@ -4,7 +4,7 @@ package mdm
 //
 // The reasons of refusals are no-identity, bad-certificate, bad-signature, identities-differ and untrusted-proxy (a
 // header from somebody who may not set it); foreign-certificate; malformed, unknown-message, too-large, broken-off;
-// unavailable; and those of the domain: invalid, conflict, unmanaged and so on.
+// unavailable, overloaded; and those of the domain: invalid, conflict, unmanaged and so on.
 type Observe struct {
 	CheckIn func(messageType string) // a check-in message that was taken
 	Connect func(status string)      // a report on the command channel that was taken; other if Apple has no such status

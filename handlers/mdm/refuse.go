@@ -65,6 +65,8 @@ func judge(err error) verdict {
 		return verdict{http.StatusBadRequest, "unproved-user", errUnproved.Error()}
 	case errors.Is(err, errDeclined):
 		return verdict{http.StatusGone, "declined-user", errDeclined.Error()}
+	case errors.Is(err, errCrowded):
+		return verdict{http.StatusServiceUnavailable, "overloaded", errCrowded.Error()}
 	}
 	return verdict{http.StatusServiceUnavailable, "unavailable", "the server cannot keep the message now"}
 }
@@ -73,6 +75,12 @@ func judge(err error) verdict {
 func (d *Door) refuse(r *request, err error) answer {
 	v := judge(err)
 	d.Observe.refused(v.class)
+	if errors.Is(err, errCrowded) {
+		d.places.told.Do(func() {
+			d.Log.WarnContext(r.ctx, "devices come faster than the log takes their messages; some are asked to come again", "at-once", d.AtOnce)
+		})
+		return v.answer()
+	}
 	if v.status == http.StatusServiceUnavailable {
 		d.Log.ErrorContext(r.ctx, "a device's message was not kept; the device will repeat it", "device", r.sender.device, "error", err)
 		return v.answer()

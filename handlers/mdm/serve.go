@@ -72,6 +72,10 @@ func (d *Door) let(r *request, take func(*request) (answer, error)) (_ answer, e
 	if err := d.believe(r); err != nil {
 		return answer{}, err
 	}
+	if err := d.places.take(r.ctx); err != nil {
+		return answer{}, err
+	}
+	defer d.places.leave()
 	if r.message, err = plist.Scan(r.body.bytes); err != nil {
 		return answer{}, &malformed{text: plainly(err)}
 	}
