@@ -56,11 +56,14 @@ func (d Device) Connect(r Report, at time.Time) ([]domain.Event, error) {
 	next, delivers := after.next(r.Channel, r.Status == Idle, at)
 	quiet := len(events) == 0 && !delivers
 	events = append(events, next...)
-	if quiet && (at.Sub(d.LastSeen) >= seenEvery || d.Status == StatusPresumedUnmanaged) && d.Status != StatusCheckedOut {
+	if quiet && (apart(at, d.LastSeen) >= seenEvery || d.Status == StatusPresumedUnmanaged) && d.Status != StatusCheckedOut {
 		events = append(events, Seen{r.Channel, max(r.Polls, 1)})
 	}
 	return events, nil
 }
+
+// apart returns how long lies between two moments, whichever is the earlier: a clock that was ahead may have been set back.
+func apart(a, b time.Time) time.Duration { return max(a.Sub(b), b.Sub(a)) }
 
 // record returns what the report says about the command it speaks of.
 func (d Device) record(r Report) []domain.Event {
