@@ -33,6 +33,7 @@ func (h *host) squeeze(bytes uint64) {
 // that their message was kept, or that they are strangers. When there is space again, the same server goes on.
 func TestADiskThatIsFullLosesNothing(t *testing.T) {
 	h := newHost(t)
+	witness := h.witnessed()
 	h.start()
 	devices := h.fleet(mdmtest.Fleet{Size: 4, Seed: 9})
 	known, fresh, wire := devices[:3], devices[3], &mdmtest.Direct{}
@@ -87,7 +88,9 @@ func TestADiskThatIsFullLosesNothing(t *testing.T) {
 		}
 	}
 	h.stop()
-	h.open().wantEnded(want)
+	v := h.open()
+	v.wantEnded(want)
+	v.wantProven(witness, 1)
 	if !strings.Contains(h.said.String(), "level=ERROR") {
 		t.Error("nobody was told that the disk is full")
 	}

@@ -34,6 +34,7 @@ type host struct {
 	address string
 	ca      *mdmtest.CA
 	caFile  string
+	more    []string // flags
 	process *exec.Cmd
 	said    said
 }
@@ -90,7 +91,7 @@ func (h *host) url() string { return "http://" + h.address }
 // start starts the program and waits until it is ready.
 func (h *host) start() {
 	h.t.Helper()
-	h.process = exec.Command(program, serveFlags(h.data, h.address, h.caFile)...)
+	h.process = exec.Command(program, append(serveFlags(h.data, h.address, h.caFile), h.more...)...)
 	h.process.Stdout, h.process.Stderr = &h.said, &h.said
 	if err := h.process.Start(); err != nil {
 		h.process = nil

@@ -24,9 +24,11 @@ const (
 )
 
 // TestSIGKILLUnderLoadLosesNothing kills the server again and again while devices enrol, are given commands and carry
-// them out. Whatever was acknowledged is in the log once, and the views are what the log says.
+// them out. Whatever was acknowledged is in the log once, the views are what the log says, and every checkpoint that a witness
+// was sent still holds.
 func TestSIGKILLUnderLoadLosesNothing(t *testing.T) {
 	h := newHost(t)
+	witness := h.witnessed()
 	h.start()
 	c := newCrowd(h)
 	ctx, giveUp := context.WithCancel(bounded(t))
@@ -54,7 +56,9 @@ func TestSIGKILLUnderLoadLosesNothing(t *testing.T) {
 		t.Fatalf("the load did not come to its end: %v", context.Cause(ctx))
 	}
 	h.stop()
-	c.ledger.audit(h.open())
+	v := h.open()
+	c.ledger.audit(v)
+	v.wantProven(witness, kills)
 	if c.broken.Load() < kills {
 		t.Errorf("%d kills broke off only %d messages: there was no load", kills, c.broken.Load())
 	}
