@@ -10,9 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/trust"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
 	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
@@ -103,7 +102,7 @@ func (c *auditExportCmd) Run(ctx context.Context) error {
 		p := newProgress(os.Stderr, "exporting", 1)
 		defer p.end()
 		x := &ledger.Export{
-			Ledger: e.Ledger, Log: e.log, Question: ledger.Question{From: c.From.UTC(), To: c.To.UTC(), Stream: stream},
+			Ledger: e.Ledger, Log: e.log, Question: question(c.From, c.To, stream),
 			Position: eventstore.Position(c.Position), Program: "rollcall " + version, Progress: p.count,
 		}
 		m, err := x.Write(ctx, c.Out)
@@ -155,10 +154,21 @@ func (c *auditExportCmd) print(m ledger.Manifest) error {
 	return err
 }
 
+// question is what a bundle is to hold. One that holds not all holds at least what tells whom the server trusted.
+func question(from, to moment, stream string) ledger.Question {
+	q := ledger.Question{From: from.UTC(), To: to.UTC(), Stream: stream}
+	if !q.All() {
+		q.Also = eventstore.Stream{Kind: trust.Kind, ID: trust.Devices}.String()
+	}
+	return q
+}
+
 type auditVerifyCmd struct {
 	auditPrints
-	Bundle string `arg:"" type:"existingdir" help:"The bundle's directory."`
-	Key    string `type:"existingfile" placeholder:"FILE" help:"The log's public key (ledger.pub), got by another way than the bundle."`
+	Bundle    string   `arg:"" type:"existingdir" help:"The bundle's directory."`
+	Key       string   `type:"existingfile" placeholder:"FILE" help:"The log's public key (ledger.pub), got by another way than the bundle."`
+	Witnessed []string `type:"existingfile" placeholder:"FILE" help:"Checkpoints that you or a witness kept: the log must still begin with what they say."`
+	Keys      string   `type:"existingdir" placeholder:"DIR" help:"A data directory, or a copy of its keys, that opens what devices sent, so that their signatures can be checked."`
 }
 
 // errUnfit makes the exit status 1.
@@ -166,18 +176,16 @@ var errUnfit = errors.New("the bundle does not fit")
 
 // Run fulfils kong's command.
 func (c *auditVerifyCmd) Run(ctx context.Context) error {
-	var public note.Verifier
-	if c.Key != "" {
-		text, err := os.ReadFile(c.Key)
-		if err != nil {
-			return fmt.Errorf("read the key: %w", err)
-		}
-		if public, err = ledger.ParsePublic(string(text)); err != nil {
-			return err
-		}
+	public, err := publicKey(c.Key)
+	if err != nil {
+		return err
 	}
 	p := newProgress(os.Stderr, "verifying", 1)
-	v, err := ledger.Verify(ctx, c.Bundle, public, p.count)
+	how := ledger.Verification{Public: public, Progress: p.count}
+	if how.Witnessed, err = witnessed(c.Witnessed); err != nil {
+		return err
+	}
+	v, err := c.verify(ctx, how)
 	p.end()
 	if err == nil {
 		err = c.print(v)
@@ -188,7 +196,7 @@ func (c *auditVerifyCmd) Run(ctx context.Context) error {
 	return err
 }
 
-func (c *auditVerifyCmd) print(v ledger.Verdict) error {
+func (c *auditVerifyCmd) print(v verdict) error {
 	if c.JSON {
 		return json.NewEncoder(c.out()).Encode(v)
 	}
@@ -203,6 +211,10 @@ func (c *auditVerifyCmd) print(v ledger.Verdict) error {
 		}
 		fmt.Fprintf(&b, "Good: %d events (%s of the log %s up to position %d) are what was signed.\nRoot %s\n", v.Events, what, v.Origin, v.Size, v.Root)
 	}
+	if len(c.Witnessed) > 0 {
+		fmt.Fprintf(&b, "It agrees with %d of the checkpoints that were kept elsewhere.\n", v.Agreed)
+	}
+	fmt.Fprintf(&b, "Of what devices sent, %s.\n", v.Signatures)
 	if !v.KeyGiven {
 		fmt.Fprintf(&b, "The key came from the bundle itself: give --key with a %s that you have from elsewhere, to know whose log this is.\n", ledger.PublicFile)
 	}

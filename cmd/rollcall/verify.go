@@ -28,7 +28,7 @@ var errUnsound = errors.New("this directory is not sound: see above")
 // Run fulfils kong's command.
 func (c *verifyCmd) Run(ctx context.Context) error {
 	return c.with(ctx, func(h *house) error {
-		v := &verification{verifyCmd: c, house: h, next: map[eventstore.Stream]int64{}, devices: map[string]device.Device{}}
+		v := &verification{verifyCmd: c, house: h, next: map[eventstore.Stream]int64{}, devices: map[string]device.Device{}, signatures: signatures{Open: h.codec.Evidence}}
 		if err := errors.Join(v.readAll(ctx), v.compareViews(ctx)); err != nil {
 			return err
 		}
@@ -36,6 +36,7 @@ func (c *verifyCmd) Run(ctx context.Context) error {
 			return errUnsound
 		}
 		fmt.Fprintf(c.out(), "%d events in %d streams were read, opened and folded; the views agree with the log\n", v.events, len(v.next))
+		fmt.Fprintf(c.out(), "of what devices sent, %s\n", v.tally)
 		return nil
 	})
 }
@@ -48,6 +49,7 @@ type verification struct {
 	events  int64
 	next    map[eventstore.Stream]int64 // version
 	devices map[string]device.Device
+	signatures
 }
 
 // finding tells what is wrong.
@@ -90,12 +92,12 @@ func (v *verification) read(env eventstore.Envelope) {
 	}
 	v.next[env.Stream] = env.Version + 1
 	event, err := v.codec.Decode(env)
-	if err == nil {
-		_, err = v.codec.Evidence(env)
-	}
 	if err != nil {
 		v.finding("position %d: %s of %s does not open: %v", env.Position, env.Type, env.Stream, err)
 		return
+	}
+	if problem := v.signatures.event(env); problem != "" {
+		v.finding("position %d: %s of %s: %s", env.Position, env.Type, env.Stream, problem)
 	}
 	if _, erased := event.(device.SubjectErased); erased && v.keys.Epoch(env.Stream, env.Version) == v.keys.Epoch(env.Stream, env.Version+1) {
 		v.finding("position %d: the log says that %s was erased, but its keys are still there: run keys erase-subject again", env.Position, env.Stream)

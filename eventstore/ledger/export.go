@@ -35,13 +35,14 @@ type Question struct {
 	From   time.Time `json:"from,omitzero"`   // events at this time or later
 	To     time.Time `json:"to,omitzero"`     // events before this time
 	Stream string    `json:"stream,omitzero"` // events of this stream, by its stored name: kind-id
+	Also   string    `json:"also,omitzero"`   // with a question, all events of this stream too, whatever it asks
 }
 
 // All reports whether no event is left out.
 func (q Question) All() bool { return q == Question{} }
 
 func (q Question) wants(env *eventstore.Envelope) bool {
-	return (q.From.IsZero() || !env.Time.Before(q.From)) && (q.To.IsZero() || env.Time.Before(q.To)) &&
+	return q.Also != "" && env.Stream.String() == q.Also || (q.From.IsZero() || !env.Time.Before(q.From)) && (q.To.IsZero() || env.Time.Before(q.To)) &&
 		(q.Stream == "" || env.Stream.String() == q.Stream)
 }
 

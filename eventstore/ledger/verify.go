@@ -46,23 +46,45 @@ type Verdict struct {
 	Root     string    `json:"root,omitempty"`
 	Events   int64     `json:"events"`             // in the bundle
 	All      bool      `json:"all"`                // the bundle holds all events of the log up to the checkpoint
+	Agreed   int       `json:"agreed,omitempty"`   // checkpoints that somebody kept, and with which the log begins
 	KeyGiven bool      `json:"keyGiven"`           // the public key did not come from the bundle itself
 	Findings []Finding `json:"findings,omitempty"` // the first that names a position comes first
-
 }
 
-// Verify checks a bundle, with nothing but the bundle and the log's public key. If public is nil, the key of the
-// bundle is taken, and the verdict says so: then it shows that the bundle is whole, not whose it is. An error means
-// that it could not be checked; what is wrong with it is in the verdict.
+// A Verification says how a bundle is checked. The zero value needs nothing but the bundle.
+type Verification struct {
+	// Public is the log's key. If it is nil, the key of the bundle is taken, and the verdict says so: then it shows
+	// that the bundle is whole, not whose it is.
+	Public note.Verifier
+	// Witnessed are checkpoints that somebody kept: signed notes. The bundle's log must begin with what each of them says.
+	Witnessed [][]byte
+	// Event is shown every event, in order, and says what is wrong with it beyond its place in the log, empty if nothing is.
+	Event    func(env eventstore.Envelope) (problem string)
+	Progress func(done, of int64)
+}
+
+// Verify checks a bundle. An error means that it could not be checked; what is wrong with it is in the verdict.
 func Verify(ctx context.Context, dir string, public note.Verifier, progress func(done, of int64)) (Verdict, error) {
-	v := &verifier{dir: dir, public: public, progress: progress, versions: map[string]int64{}, lost: map[int64]bool{}}
-	if progress == nil {
+	return Verification{Public: public, Progress: progress}.Bundle(ctx, dir)
+}
+
+// Bundle checks the bundle in a directory. An error means that it could not be checked; what is wrong with it is in
+// the verdict.
+func (how Verification) Bundle(ctx context.Context, dir string) (Verdict, error) {
+	v := &verifier{
+		dir: dir, public: how.Public, progress: how.Progress, look: how.Event, witnessed: how.Witnessed,
+		versions: map[string]int64{}, lost: map[int64]bool{},
+	}
+	if v.progress == nil {
 		v.progress = func(int64, int64) {}
+	}
+	if v.look == nil {
+		v.look = func(eventstore.Envelope) string { return "" }
 	}
 	if _, err := os.Stat(dir); err != nil {
 		return Verdict{}, fmt.Errorf("verify: %w", err)
 	}
-	for _, check := range []func() error{v.sums, v.opening, v.manifest, v.tiles, func() error { return v.events(ctx) }} {
+	for _, check := range []func() error{v.sums, v.opening, v.manifest, v.tiles, v.witnesses, func() error { return v.events(ctx) }} {
 		if err := check(); err != nil {
 			return Verdict{}, fmt.Errorf("verify %s: %w", dir, err)
 		}
@@ -72,9 +94,12 @@ func Verify(ctx context.Context, dir string, public note.Verifier, progress func
 
 // A verifier goes through a bundle once.
 type verifier struct {
-	dir      string
-	public   note.Verifier
-	progress func(done, of int64)
+	dir       string
+	public    note.Verifier
+	progress  func(done, of int64)
+	look      func(eventstore.Envelope) string
+	witnessed [][]byte
+	agreed    int // of the witnessed checkpoints
 
 	given    bool
 	signed   Checkpoint
@@ -109,7 +134,7 @@ func (v *verifier) path(name string) string { return filepath.Join(v.dir, filepa
 
 func (v *verifier) verdict() Verdict {
 	d := Verdict{
-		Origin: v.signed.Origin, Size: v.signed.Size, Events: v.count, All: v.question.All(), KeyGiven: v.given,
+		Origin: v.signed.Origin, Size: v.signed.Size, Events: v.count, All: v.question.All(), Agreed: v.agreed, KeyGiven: v.given,
 		Findings: append(v.placed, v.others...),
 	}
 	if v.believed {

@@ -59,6 +59,9 @@ func (v *verifier) event(n int, text []byte) {
 		v.known(&env)
 		v.proof(&env)
 	}
+	if problem := v.look(env); problem != "" {
+		v.find(env.Position, eventsFile, "%s", problem)
+	}
 	if v.count == 0 {
 		v.first = env.Position
 	}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/catalog"
+	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
+	"github.com/rollcall-mdm/rollcall/eventstore/seal"
+)
+
+// A verdict is what was found about a bundle and what devices signed in it.
+type verdict struct {
+	ledger.Verdict
+	Signatures tally `json:"signatures"`
+}
+
+// verify checks the bundle, and the signatures in it as far as its evidence can be opened.
+func (c *auditVerifyCmd) verify(ctx context.Context, how ledger.Verification) (_ verdict, err error) {
+	s := &signatures{Open: func(eventstore.Envelope) ([]byte, error) { return nil, nil }}
+	if c.Keys != "" {
+		keys, err := openKeys(c.Keys)
+		if err != nil {
+			return verdict{}, err
+		}
+		defer func() { err = errors.Join(err, keys.Close()) }()
+		codec := &seal.Codec[domain.Event]{Types: catalog.Events(), Keys: keys}
+		s.Open = codec.Evidence
+	}
+	how.Event = s.event
+	v, err := how.Bundle(ctx, c.Bundle)
+	return verdict{v, s.tally}, err
+}
+
+// openKeys opens the keys of a data directory, or of a copy that was made with them.
+func openKeys(dir string) (*seal.FileKeyring, error) {
+	for _, file := range []string{"master.key", "keys.db"} {
+		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+			return nil, fmt.Errorf("%s holds no %s: name a data directory, or a backup that was made --with-keys", dir, file)
+		}
+	}
+	master, err := seal.OpenMasterKey(filepath.Join(dir, "master.key"))
+	if err != nil {
+		return nil, err
+	}
+	return seal.OpenKeyring(filepath.Join(dir, "keys.db"), master, 0)
+}
+
+// publicKey reads the log's public key, none if no file is named.
+func publicKey(file string) (note.Verifier, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the key: %w", err)
+	}
+	return ledger.ParsePublic(string(text))
+}
+
+// witnessed reads the checkpoints that somebody kept.
+func witnessed(files []string) (all [][]byte, err error) {
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read what a witness kept: %w", err)
+		}
+		some, err := ledger.ParseWitnessed(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
