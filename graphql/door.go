@@ -29,14 +29,15 @@ import (
 // A Door answers GraphQL over HTTP, POST and GET. It expects the caller in the request's context: mount it behind
 // the middleware that puts it there.
 type Door struct {
-	Views      *projections.Views
-	Log        eventstore.Log
-	Codec      Codec
-	Evidence   Evidence
-	Orders     *handlers.Orders
-	Groups     *handlers.Groups
-	Tokens     Tokens
-	Pseudonyms Pseudonyms
+	Views        *projections.Views
+	Log          eventstore.Log
+	Codec        Codec
+	Evidence     Evidence
+	Orders       *handlers.Orders
+	Groups       *handlers.Groups
+	Declarations *handlers.Declarations
+	Tokens       Tokens
+	Pseudonyms   Pseudonyms
 
 	Now     func() time.Time // time.Now if nil
 	Timeout time.Duration    // of one request; 10 s if zero

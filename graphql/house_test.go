@@ -18,6 +18,7 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/catalog"
+	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
@@ -98,9 +99,12 @@ func newHouse(t testing.TB) *house {
 	groups := &handlers.Groups{Groups: &eventstore.Repository[group.Group, domain.Event]{
 		Log: log, Codec: codec, Kind: group.Kind, Fold: group.Group.Evolve, Size: group.Size, Now: h.clock,
 	}}
+	declarations := &handlers.Declarations{Views: h.views, Declarations: &eventstore.Repository[declaration.Declaration, domain.Event]{
+		Log: log, Codec: codec, Kind: declaration.Kind, Fold: declaration.Declaration.Evolve, Now: h.clock,
+	}}
 	h.door = &Door{
-		Groups: groups,
-		Views:  h.views, Log: log, Codec: codec.Views(), Evidence: codec, Orders: &handlers.Orders{Devices: h.devices},
+		Groups: groups, Declarations: declarations,
+		Views: h.views, Log: log, Codec: codec.Views(), Evidence: codec, Orders: &handlers.Orders{Devices: h.devices},
 		Tokens: tokens, Pseudonyms: h.names, Now: h.clock, Logger: logger,
 	}
 	h.web = echo.New()

@@ -26,6 +26,7 @@ type types struct {
 	sent, refused, woken, created                                    *graphql.Object
 	parameter, support                                               *graphql.Object
 	group, groups, regrouped                                         *graphql.Object
+	assignment, declaration, declarations, deviceDeclaration         *graphql.Object
 }
 
 // object makes an object type. Its fields are made later, when all types are there.
@@ -48,6 +49,7 @@ func newSchema() (graphql.Schema, error) {
 	t.makeEvent()
 	t.makePayloads()
 	t.makeGroup()
+	t.makeDeclaration()
 	return graphql.NewSchema(graphql.SchemaConfig{
 		Query:    t.object("Query", "What is, and what was.", t.queries),
 		Mutation: t.object("Mutation", "What is to be done. Only operators and administrators may.", t.mutations),
@@ -57,7 +59,7 @@ func newSchema() (graphql.Schema, error) {
 // queries are the roots of all questions.
 func (t *types) queries() graphql.Fields {
 	all := graphql.Fields{}
-	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries()} {
+	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries()} {
 		for name, f := range some {
 			all[name] = f
 		}

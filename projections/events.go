@@ -50,6 +50,8 @@ func channelOf(e domain.Event) device.ChannelID {
 		return e.Channel
 	case device.DeclarationStatusReported:
 		return e.Channel
+	case device.DeclarationsAnnounced:
+		return e.Channel
 	case device.MessageUnrecognised:
 		return e.Channel
 	}

@@ -16,7 +16,8 @@ var factsSQL string
 // Keys are enrollment.…, identity.certificate, device.<query> (DeviceInformation), security.<path> (SecurityInfo),
 // application.<identifier>, profile.<identifier>, provisioning-profile.<uuid>, certificate.<sha256>,
 // managed-application.<identifier>, restriction.<path>, user.<name> and update.<product key>; for what a user's
-// channel answered, user/<channel>/ stands before them. Values that change with every answer, such as
+// channel answered, user/<channel>/ stands before them. Declarative management adds declaration.<identifier> and
+// status.<item>, unless a status item says what one of the others says. Values that change with every answer, such as
 // device.BatteryLevel, are facts like any other: each change is a row.
 //
 // A complete list of the device's ends the facts that it no longer names. An answer to a part of a question ends

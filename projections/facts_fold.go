@@ -21,6 +21,8 @@ func (f *facts) apply(tx Tx, r *record) error {
 		return f.acknowledged(tx, r, e)
 	case device.CommandQueued:
 		return f.queued(tx, r, e)
+	case device.DeclarationStatusReported:
+		return f.status(tx, r, e)
 	case device.CommandFailed, device.CommandFormatRejected, device.CommandCancelled, device.CommandSuperseded,
 		device.CommandExpired:
 		return f.unask(tx, r)
@@ -91,7 +93,7 @@ func (f *facts) begin(tx Tx, r *record) error {
 	if err != nil {
 		return err
 	}
-	for _, area := range users {
+	for _, area := range append(users, "declaration.", "status.") {
 		if err := f.tell(tx, r, area, nil, true); err != nil {
 			return err
 		}

@@ -92,6 +92,10 @@ func (f *fleet) apply(tx Tx, r *record) error {
 		})
 	case device.SubjectErased:
 		return f.erased(tx, r)
+	case device.DeclarationStatusReported:
+		if e.Channel == "" {
+			return f.change(tx, r, func(d *Device) error { return toldStatus(d, e.Report) })
+		}
 	case device.CommandAcknowledged:
 		if e.Channel == "" && tells(e.RequestType) {
 			return f.change(tx, r, func(d *Device) error { return told(d, e) })

@@ -48,6 +48,9 @@ type everything struct {
 	Groups  []Group
 	Members map[string][]string // of each group
 	Within  map[string][]Group  // of each device
+
+	Declarations []Declaration
+	Wanted       map[string]Wanted // of each device
 }
 
 func everythingAt(t *rapid.T, v *Views, asOf eventstore.Position) everything {
@@ -89,7 +92,12 @@ func everythingAt(t *rapid.T, v *Views, asOf eventstore.Position) everything {
 // grouped asks for the groups, and checks that a group has the devices that say they are in it.
 func grouped(t *rapid.T, v *Views, asOf eventstore.Position, all *everything) {
 	ctx := context.Background()
-	all.Members, all.Within = map[string][]string{}, map[string][]Group{}
+	all.Members, all.Within, all.Wanted = map[string][]string{}, map[string][]Group{}, map[string]Wanted{}
+	declared, err := v.Declarations(ctx, asOf, Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all.Declarations = declared.Nodes()
 	list, err := v.Groups(ctx, asOf, Page{})
 	if err != nil {
 		t.Fatal(err)
@@ -112,6 +120,12 @@ func grouped(t *rapid.T, v *Views, asOf eventstore.Position, all *everything) {
 			t.Fatal(err)
 		}
 		all.Within[d.ID] = within
+		if all.Wanted[d.ID], err = v.Wanted(ctx, d.ID, "", asOf); err != nil {
+			t.Fatal(err)
+		}
+		w := all.Wanted[d.ID]
+		w.Told = "" // known of the present alone
+		all.Wanted[d.ID] = w
 		for _, g := range all.Groups {
 			if slices.Contains(all.Members[g.ID], d.ID) != slices.ContainsFunc(within, func(w Group) bool { return w.ID == g.ID }) {
 				t.Fatalf("%s has %v, but %s is in %v", g.ID, all.Members[g.ID], d.ID, within)
@@ -147,6 +161,18 @@ func TestViewsAgreeWithTheAggregate(t *testing.T) {
 		defer end()
 		foldHistory(t, v, w.history, 100)
 		ctx := context.Background()
+		for id, d := range w.declarations {
+			seen, found, err := v.Declaration(ctx, id, Now)
+			if err != nil || found == d.Withdrawn || found && (seen.ServerToken != d.ServerToken || !slices.Equal(seen.Assigned, d.Assigned)) {
+				t.Fatalf("%s: view %+v, %v, %v; aggregate %+v", id, seen, found, err, d)
+			}
+		}
+		for id, d := range w.devices {
+			own, _ := d.Channel("")
+			if wanted, err := v.Wanted(ctx, id, "", Now); err != nil || wanted.Told != own.Announced {
+				t.Fatalf("%s: the view says that it was told of %q, %v; the aggregate says %q", id, wanted.Told, err, own.Announced)
+			}
+		}
 		for id, g := range w.groups {
 			seen, found, err := v.Group(ctx, id, Now)
 			if err != nil || found == g.Deleted || found && (seen.Name != g.Name || string(seen.Rule) != string(g.Rule)) {
@@ -258,6 +284,7 @@ func TestPagesHaveNoGapsAndNoRepeats(t *testing.T) {
 		paged(t, n, func(p Page) (Listing[Entry], error) { return v.Events(ctx, EventFilter{}, p) })
 		paged(t, n, func(p Page) (Listing[Entry], error) { return v.Events(ctx, EventFilter{Device: "d1", Search: "e"}, p) })
 		paged(t, n, func(p Page) (Listing[Entry], error) { return v.People(ctx, EventFilter{}, p) })
+		paged(t, n, func(p Page) (Listing[Declaration], error) { return v.Declarations(ctx, asOf, p) })
 		paged(t, n, func(p Page) (Listing[Group], error) { return v.Groups(ctx, asOf, p) })
 		paged(t, n, func(p Page) (Listing[Command], error) { return v.Commands(ctx, CommandFilter{}, p) })
 		paged(t, n, func(p Page) (Listing[Fact], error) { return v.History(ctx, "d1", "device.OSVersion", p) })

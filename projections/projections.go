@@ -46,11 +46,12 @@ func views() []view {
 	return []view{
 		{"commands", 1, commandsSQL, []string{"commands", "command_counts"}, newCommands},
 		{"timeline", 1, timelineSQL, []string{"timeline"}, newTimeline},
-		{"fleet", 1, fleetSQL, []string{"fleet", "fleet_spans", "fleet_users", "fleet_users_seen"}, newFleet},
-		{"facts", 1, factsSQL, []string{"facts", "facts_past", "fact_values", "facts_partial"}, newFacts},
+		{"fleet", 2, fleetSQL, []string{"fleet", "fleet_spans", "fleet_users", "fleet_users_seen"}, newFleet},
+		{"facts", 2, factsSQL, []string{"facts", "facts_past", "fact_values", "facts_partial"}, newFacts},
 		{"wakeups", 2, wakeupsSQL, []string{"wakeups"}, newWakeups},
 		{"operators", 1, operatorsSQL, []string{"operators"}, newOperators},
 		{"pushcerts", 1, pushcertsSQL, []string{"pushcerts"}, newPushcerts},
+		{"declarations", 1, declarationsSQL, []string{"declarations", "declaration_groups", "declaration_channels"}, newDeclarations},
 		{"groups", 1, groupsSQL, []string{"groups", "group_members"}, newGroups},
 	}
 }

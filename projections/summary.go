@@ -9,6 +9,7 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
+	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
@@ -20,12 +21,14 @@ import (
 
 // A Scene is what a summary needs to know beside the event: names, and what became of the command.
 type Scene struct {
-	Actor   string    // who caused the event
-	Device  string    // which device it is about
-	User    string    // of the channel; empty for the device's own
-	Group   string    // which group it is about
-	Time    time.Time // of the event
-	Command *Command  // that the event speaks of, as it stands today; nil if unknown
+	Actor  string // who caused the event
+	Device string // which device it is about
+	User   string // of the channel; empty for the device's own
+	Group  string // which group it is about
+
+	Declaration string    // which declaration it is about
+	Time        time.Time // of the event
+	Command     *Command  // that the event speaks of, as it stands today; nil if unknown
 }
 
 // Summarise tells an event in one sentence for a person, with the names known today and, for an order, what became
@@ -51,6 +54,8 @@ func sceneOf(tx Tx, env eventstore.Envelope, e domain.Event) (s Scene, err error
 		s.Device, err = labelOf(tx, e.Device)
 	case operator.TokenRevoked:
 		_, err = one(tx, `SELECT name FROM operators WHERE id = ?`, []any{env.Stream.ID}, func(r Row) { s.User = r.Text(0) })
+	case declaration.Put, declaration.Assigned, declaration.Unassigned, declaration.Withdrawn:
+		s.Declaration = env.Stream.ID
 	case group.MembersAdded, group.MembersRemoved, group.Deleted:
 		s.Group = env.Stream.ID
 		_, err = one(tx, `SELECT name FROM groups WHERE id = ? AND since <= ? ORDER BY since DESC LIMIT 1`,
@@ -153,6 +158,8 @@ func Summary(e domain.Event, s Scene) string {
 	case operator.TokenCreated, operator.TokenRevoked, pushcert.Stored, certificate.Bound, stranger.MessageRefused,
 		trust.AuthorityTrusted, trust.AuthorityWithdrawn:
 		sentence = summariseHouse(e, s)
+	case declaration.Put, declaration.Assigned, declaration.Unassigned, declaration.Withdrawn:
+		sentence = summariseDeclaration(e, s)
 	case group.Created, group.Changed, group.MembersAdded, group.MembersRemoved, group.Deleted:
 		sentence = summariseGroup(e, s)
 	case device.CommandQueued, device.CommandDelivered, device.CommandAcknowledged, device.CommandFailed,
@@ -259,6 +266,8 @@ func summariseCheckIn(e domain.Event, s Scene) string {
 			return who + " asked for " + e.Endpoint + ", which does not exist"
 		}
 		return who + " fetched " + e.Endpoint
+	case device.DeclarationsAnnounced:
+		return fmt.Sprintf("%s is to have the declarations %s from now on", who, short(e.Token))
 	case device.DeclarationStatusReported:
 		return who + " reported the status of its declarations"
 	case device.IdentityPinned:

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
@@ -23,13 +24,16 @@ type world struct {
 	*history
 	devices map[string]device.Device
 	groups  map[string]group.Group
-	clock   time.Time
-	orders  int
-	rarest  int // 6 if devices are erased too
+
+	declarations map[string]declaration.Declaration
+
+	clock  time.Time
+	orders int
+	rarest int // 6 if devices are erased too
 }
 
 func newWorld() *world {
-	return &world{history: newHistory(), devices: map[string]device.Device{}, groups: map[string]group.Group{}, clock: noon, rarest: 5}
+	return &world{history: newHistory(), devices: map[string]device.Device{}, groups: map[string]group.Group{}, declarations: map[string]declaration.Declaration{}, clock: noon, rarest: 5}
 }
 
 var worldTypes = []string{
@@ -56,6 +60,8 @@ func (w *world) live(t *rapid.T) {
 		func() ([]domain.Event, error) { return d.RecordPush(w.push(t, d, channel)) },
 		func() ([]domain.Event, error) { return w.rare(t, d) },
 		func() ([]domain.Event, error) { return nil, w.regroup(t) },
+		func() ([]domain.Event, error) { return nil, w.declare(t) },
+		func() ([]domain.Event, error) { return w.declares(t, d, channel) },
 	}
 	act := rapid.IntRange(0, len(acts)-1).Draw(t, "act")
 	events, err := acts[act]()
@@ -63,7 +69,7 @@ func (w *world) live(t *rapid.T) {
 		return
 	}
 	by := ada
-	if act != 3 && act != 4 && act != 8 {
+	if act != 3 && act != 4 && act != 8 && act != 12 {
 		by = eventstore.Actor{Kind: eventstore.ByDevice, ID: id}
 	}
 	w.by(by, eventstore.Stream{Kind: device.Kind, ID: id}, w.clock, events...)
@@ -223,6 +229,49 @@ func (w *world) regroup(t *rapid.T) error {
 	}
 	w.groups[id] = g
 	return nil
+}
+
+// declare lets somebody do something with a declaration.
+func (w *world) declare(t *rapid.T) error {
+	id := rapid.SampledFrom([]string{"pass", "about"}).Draw(t, "declaration")
+	d := w.declarations[id]
+	to := declaration.Assignment{Group: rapid.SampledFrom([]string{"labs", "macs"}).Draw(t, "assigned to"), Users: rapid.Bool().Draw(t, "users")}
+	acts := []func() ([]domain.Event, error){
+		func() ([]domain.Event, error) {
+			payload := json.RawMessage(fmt.Sprintf(`{"x":%d}`, rapid.IntRange(1, 2).Draw(t, "payload")))
+			return d.Put("com.apple.management.properties", payload)
+		},
+		func() ([]domain.Event, error) { return d.Assign(to) },
+		func() ([]domain.Event, error) { return d.Unassign(to) },
+		func() ([]domain.Event, error) { return d.Withdraw("") },
+	}
+	events, err := acts[rapid.SampledFrom([]int{0, 0, 1, 1, 1, 2, 3}).Draw(t, "with the declaration")]()
+	if err != nil {
+		return err
+	}
+	w.by(ada, eventstore.Stream{Kind: declaration.Kind, ID: id}, w.clock, events...)
+	for _, e := range events {
+		d = d.Evolve(e, w.clock)
+	}
+	w.declarations[id] = d
+	return nil
+}
+
+// declares lets a device report its status, or be told of another set of declarations.
+func (w *world) declares(t *rapid.T, d device.Device, channel device.ChannelID) ([]domain.Event, error) {
+	if rapid.Bool().Draw(t, "told") {
+		w.orders++
+		o := device.Order{UUID: fmt.Sprintf("u%d", w.orders), RequestType: device.DeclarativeManagement, Body: []byte("body")}
+		return d.AnnounceDeclarations(channel, rapid.SampledFrom([]string{"t1", "t2"}).Draw(t, "set"), o, w.clock)
+	}
+	return d.ReportDeclarationStatus(channel, json.RawMessage(rapid.SampledFrom([]string{
+		`{"StatusItems":{"device":{"operating-system":{"version":"17.5"}},"mdm":{"app":[{"identifier":"a","state":"managed"},{"identifier":"b"}]}},"FullReport":true}`,
+		`{"StatusItems":{"mdm":{"app":[{"identifier":"a","_removed":true},{"identifier":"c"}]},"passcode":{"is-compliant":true}},"FullReport":false}`,
+		`{"StatusItems":{"passcode":{"is-compliant":null}}}`,
+		`{"StatusItems":{"management":{"client-capabilities":{"supported-payloads":{"declarations":{"management":["com.apple.management.properties"]}}},
+			"declarations":{"management":[{"identifier":"about","active":true,"valid":"valid","server-token":"s"}]}}}}`,
+		`{"StatusItems":{"management":{"declarations":{"management":[]}}},"Errors":[]}`,
+	}).Draw(t, "report")))
 }
 
 // lived makes a history of up to n acts.

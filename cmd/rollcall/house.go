@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/catalog"
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
+	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
@@ -44,6 +45,7 @@ type house struct {
 	operators    *eventstore.Repository[operator.Token, domain.Event]
 	pushcerts    *eventstore.Repository[pushcert.PushCertificate, domain.Event]
 	groups       *eventstore.Repository[group.Group, domain.Event]
+	declarations *eventstore.Repository[declaration.Declaration, domain.Event]
 	tokens       *auth.Tokens
 }
 
@@ -105,6 +107,7 @@ func (h *house) gather() {
 	h.pushcerts = repository(h, pushcert.Kind, pushcert.PushCertificate.Evolve)
 	h.groups = repository(h, group.Kind, group.Group.Evolve)
 	h.groups.Size = group.Size
+	h.declarations = repository(h, declaration.Kind, declaration.Declaration.Evolve)
 	h.tokens = &auth.Tokens{Operators: h.operators, Now: h.now, Logger: h.logger}
 }
 

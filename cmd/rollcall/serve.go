@@ -19,6 +19,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
 	"github.com/rollcall-mdm/rollcall/graphql"
 	"github.com/rollcall-mdm/rollcall/handlers"
+	"github.com/rollcall-mdm/rollcall/handlers/assign"
 	proof "github.com/rollcall-mdm/rollcall/handlers/ledger"
 	"github.com/rollcall-mdm/rollcall/handlers/mdm"
 	"github.com/rollcall-mdm/rollcall/handlers/nano"
@@ -182,8 +183,10 @@ func (s *server) openWeb() error {
 }
 
 func (s *server) mount(e *echo.Echo) error {
+	declared := &handlers.Declarations{Declarations: s.declarations, Views: s.views}
 	door := &mdm.Door{
-		Devices: s.devices, Certificates: s.certificates, Strangers: s.strangers, Pseudonyms: s.pseudonyms,
+		Declarations: declared,
+		Devices:      s.devices, Certificates: s.certificates, Strangers: s.strangers, Pseudonyms: s.pseudonyms,
 		Identity: s.identity, Now: s.now, Log: s.logger, Observe: s.metrics.door(), MaxBody: s.MaxBody, KeepAll: s.Evidence == "all",
 	}
 	if err := s.furnish(door); err != nil {
@@ -200,7 +203,7 @@ func (s *server) mount(e *echo.Echo) error {
 	orders := &handlers.Orders{Devices: s.devices}
 	asks := &graphql.Door{
 		Views: s.views, Log: s.house.log, Codec: s.codec.Views(), Evidence: s.codec, Orders: orders, Tokens: s.tokens,
-		Groups:     &handlers.Groups{Groups: s.groups},
+		Groups: &handlers.Groups{Groups: s.groups}, Declarations: declared,
 		Pseudonyms: s.pseudonyms, Now: s.now, Logger: s.logger,
 	}
 	if err := asks.Mount(e.Group(""), handlers.Identify, handlers.Recover, s.tokens.Bearer); err != nil {
@@ -240,6 +243,9 @@ func (s *server) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.fold(ctx) })
 	g.Go(func() error { return s.notifier.Run(ctx) })
+	g.Go(func() error {
+		return (&assign.Announcer{Log: s.house.log, Views: s.views, Devices: s.devices, Logger: s.logger}).Run(ctx)
+	})
 	g.Go(func() error { return s.ledger.Run(ctx) })
 	g.Go(func() error {
 		if err := s.web.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {

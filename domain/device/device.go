@@ -17,7 +17,7 @@ const Kind = "device"
 
 // Fold is the version of Evolve and of the Device's shape. Snapshots of another version are not used: count
 // it up with every change of either.
-const Fold = 3
+const Fold = 4
 
 // A Status says where an enrolment stands.
 type Status string
@@ -67,6 +67,7 @@ type Channel struct {
 	Enrolled  bool      // a TokenUpdate has come in this generation
 	Since     time.Time // of the newest push data
 	Unmanaged time.Time // APNs called the newest token unregistered; zero if not
+	Announced string    // token of the set of declarations that the channel was last told of
 	Queue     []*Item   // in the order in which they came; an Item is never written to once it stands here
 
 	Login      Login // of a network user; empty for all others

@@ -15,7 +15,7 @@ func Events() []domain.Event {
 	return []domain.Event{
 		Authenticated{}, TokenUpdated{}, CheckedOut{}, UserAuthenticated{},
 		BootstrapTokenEscrowed{}, BootstrapTokenDeleted{}, BootstrapTokenReleased{},
-		DeclarationsFetched{}, DeclarationStatusReported{},
+		DeclarationsFetched{}, DeclarationStatusReported{}, DeclarationsAnnounced{},
 		UserChallenged{}, TokenIssued{}, ReturnedToService{},
 		IdentityPinned{}, IdentityReplaced{}, IdentityRefused{}, IdentityCloneSuspected{},
 		CommandQueued{}, CommandDelivered{}, CommandAcknowledged{}, CommandFailed{}, CommandFormatRejected{},

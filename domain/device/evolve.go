@@ -82,11 +82,13 @@ func (d Device) evolveQueue(e domain.Event, at time.Time) Device {
 	case CommandFormatRejected:
 		return d.settled(e.Channel, e.UUID).seen(at)
 	case CommandCancelled:
-		return d.settled(e.Channel, e.UUID)
+		return d.settled(e.Channel, e.UUID).unannounced(e.Channel, e.RequestType)
 	case CommandSuperseded:
 		return d.settled(e.Channel, e.UUID)
 	case CommandExpired:
-		return d.settled(e.Channel, e.UUID)
+		return d.settled(e.Channel, e.UUID).unannounced(e.Channel, e.RequestType)
+	case DeclarationsAnnounced:
+		return d.with(e.Channel, func(c *Channel) { c.Announced = e.Token })
 	}
 	return d
 }
@@ -104,7 +106,7 @@ func (d Device) authenticated(e Authenticated) Device {
 	d.Status = StatusAuthenticated
 	d.Awaiting, d.Supervised, d.BootstrapToken, d.Pairings = false, nil, nil, nil
 	own, _ := d.Channel("") // keeps its push data: if the enrolment fails, the old one lives on
-	own.Enrolled, own.Queue = false, nil
+	own.Enrolled, own.Queue, own.Announced = false, nil, ""
 	d.Channels = []Channel{own}
 	return d
 }

@@ -1,8 +1,7 @@
 package mdm
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -10,63 +9,71 @@ import (
 	"time"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
 )
 
 // maxEndpoint is how long an endpoint may be, in bytes. An identifier has 64 at most, perhaps percent-encoded.
 const maxEndpoint = 256
 
-// declarationKinds are the kinds of declarations, as endpoints name them.
-var declarationKinds = []string{"activation", "asset", "configuration", "management"}
-
-// emptySet is the token of a set without declarations. It never changes, so that a device asks no further.
-var emptySet = hex.EncodeToString(sha256.New().Sum(nil))
-
-// The documents of a set without declarations. Its last change was never. Source: protocol of declarative
-// management, "tokens" and "declaration-items".
-var (
-	emptyTokens = mustJSON(map[string]any{
-		"SyncTokens": map[string]any{"DeclarationsToken": emptySet, "Timestamp": "2001-01-01T00:00:00Z"},
-	})
-	emptyItems = mustJSON(map[string]any{
-		"Declarations": map[string]any{
-			"Activations": []any{}, "Assets": []any{}, "Configurations": []any{}, "Management": []any{},
-		},
-		"DeclarationsToken": emptySet,
-	})
-)
-
-func mustJSON(v any) []byte {
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // of a constant: a slip of ours
-	}
-	return text
-}
-
-// declarativeManagement takes the messages of declarative management. No declarations are given out yet: a device
-// finds a valid, empty set, and its reports are kept.
+// declarativeManagement takes the messages of declarative management. Source: Apple, DeclarativeManagementRequest.
 func (d *Door) declarativeManagement(r *request) (answer, error) {
 	endpoint := r.message.String("Endpoint")
 	kind, name, ofOne := strings.Cut(strings.TrimPrefix(endpoint, "declaration/"), "/")
 	switch {
-	case endpoint == "tokens":
-		return d.declarations(r, endpoint, answer{status: http.StatusOK, contentType: jsonType, body: emptyTokens})
-	case endpoint == "declaration-items":
-		return d.declarations(r, endpoint, answer{status: http.StatusOK, contentType: jsonType, body: emptyItems})
+	case endpoint == "tokens", endpoint == "declaration-items":
+		return d.declarations(r, endpoint, "", "")
 	case endpoint == "status":
 		return d.declarationStatus(r)
-	case strings.HasPrefix(endpoint, "declaration/") && ofOne && name != "" && len(endpoint) <= maxEndpoint && slices.Contains(declarationKinds, kind):
-		return d.declarations(r, endpoint, answer{status: http.StatusNotFound})
+	case strings.HasPrefix(endpoint, "declaration/") && ofOne && name != "" && len(endpoint) <= maxEndpoint && slices.Contains(declaration.Kinds(), kind):
+		return d.declarations(r, endpoint, kind, name)
 	}
 	return answer{}, &malformed{class: "unknown-message", text: "declarative management has no such Endpoint"}
 }
 
-func (d *Door) declarations(r *request, endpoint string, a answer) (answer, error) {
-	_, err := d.update(r, func(dev device.Device, _ time.Time) ([]domain.Event, error) {
-		return dev.FetchDeclarations(r.sender.channel, endpoint, a.status == http.StatusOK)
+// declarations answers what a channel asks about its set. Whoever may not speak for the device learns nothing of it.
+func (d *Door) declarations(r *request, endpoint, kind, identifier string) (answer, error) {
+	if _, err := d.update(r, func(dev device.Device, _ time.Time) ([]domain.Event, error) {
+		return nil, dev.Declares()
+	}); err != nil {
+		return answer{}, err
+	}
+	text, found, err := d.declared(r, endpoint, kind, identifier)
+	if err != nil {
+		return answer{}, err
+	}
+	_, err = d.update(r, func(dev device.Device, _ time.Time) ([]domain.Event, error) {
+		return dev.FetchDeclarations(r.sender.channel, endpoint, found)
 	})
-	return a, err
+	if !found {
+		return answer{status: http.StatusNotFound}, err
+	}
+	return answer{status: http.StatusOK, contentType: jsonType, body: text}, err
+}
+
+// declared returns the document that a channel asks for; found is false if it is to have no such declaration.
+func (d *Door) declared(r *request, endpoint, kind, identifier string) (text json.RawMessage, found bool, err error) {
+	set, changed, err := d.Declarations.Set(r.ctx, r.sender.device, r.sender.channel)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case endpoint == "tokens":
+		return set.Tokens(changed), true, nil
+	case endpoint == "declaration-items":
+		return set.Manifest(), true, nil
+	}
+	return d.Declarations.Document(r.ctx, set, kind, identifier)
+}
+
+// nothingDeclared has no declarations for anybody.
+type nothingDeclared struct{}
+
+func (nothingDeclared) Set(context.Context, string, device.ChannelID) (declaration.Set, time.Time, error) {
+	return declaration.NewSet(nil, declaration.Capabilities{}), time.Time{}, nil
+}
+
+func (nothingDeclared) Document(context.Context, declaration.Set, string, string) (json.RawMessage, bool, error) {
+	return nil, false, nil
 }
 
 func (d *Door) declarationStatus(r *request) (answer, error) {

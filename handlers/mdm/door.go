@@ -3,7 +3,7 @@
 // A message passes in five steps. Its sender shows a certificate that is trusted here (Identity); its body is read
 // within a bound and its property list behind a guard; it names a device, whose stream is found by a pseudonym;
 // the device decides what follows; and only when that is durable, the message is answered. No view is read or
-// written on the way.
+// written on the way; only who asks what it is to have (declarative management) is answered from views.
 //
 // The answers are few. 200: it is kept. 400: it cannot be understood, or its sender cannot be believed; it is
 // kept as evidence within a bound. 404: there is no such declaration. 410: this user is not managed here. 413: it is too long. 503: try again, the
@@ -12,6 +12,8 @@
 package mdm
 
 import (
+	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -22,6 +24,7 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
+	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 )
@@ -39,6 +42,12 @@ type Pseudonyms interface {
 	Channel(id, user string) string // of a device's user
 }
 
+// Declarations say what a channel is to have. *handlers.Declarations does.
+type Declarations interface {
+	Set(ctx context.Context, deviceID string, channel device.ChannelID) (declaration.Set, time.Time, error)
+	Document(ctx context.Context, set declaration.Set, kind, identifier string) (text json.RawMessage, found bool, err error)
+}
+
 // A Door lets devices in. All fields are set before Mount; those from Now on are useful at zero.
 type Door struct {
 	Devices      *eventstore.Repository[device.Device, domain.Event]
@@ -46,6 +55,7 @@ type Door struct {
 	Strangers    *eventstore.Repository[Nobody, domain.Event]
 	Pseudonyms   Pseudonyms
 	Identity     *Identity
+	Declarations Declarations // what channels are to have; no declarations for anybody if nil
 
 	Now     func() time.Time // the server's clock; time.Now if nil
 	Log     *slog.Logger     // slog.Default() if nil
@@ -102,6 +112,9 @@ func (d *Door) init() {
 	}
 	if d.Log == nil {
 		d.Log = slog.Default()
+	}
+	if d.Declarations == nil {
+		d.Declarations = nothingDeclared{}
 	}
 	if d.MaxBody == 0 {
 		d.MaxBody = defaultMaxBody

@@ -136,3 +136,11 @@ func inXML(v any) (answer, error) {
 	body, err := plist.Marshal(v)
 	return answer{status: http.StatusOK, contentType: xmlType, body: body}, err
 }
+
+func mustJSON(v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // of a constant: a slip of ours
+	}
+	return text
+}

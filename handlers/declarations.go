@@ -1,0 +1,77 @@
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/declaration"
+	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/projections"
+)
+
+// Declarations is the use case of people who declare what devices are to be, and of the devices that ask for it.
+type Declarations struct {
+	Declarations *eventstore.Repository[declaration.Declaration, domain.Event]
+	Views        *projections.Views
+}
+
+// Put gives a declaration its content. It returns the position after which views show it; 0 if nothing changed.
+func (d *Declarations) Put(ctx context.Context, c Caller, id, declarationType string, payload json.RawMessage) (eventstore.Position, error) {
+	if err := declaration.CheckIdentifier(id); err != nil {
+		return 0, err
+	}
+	return d.decide(ctx, c, id, func(d declaration.Declaration) ([]domain.Event, error) { return d.Put(declarationType, payload) })
+}
+
+// Assign has a group's devices, or their users, have the declaration.
+func (d *Declarations) Assign(ctx context.Context, c Caller, id string, to declaration.Assignment) (eventstore.Position, error) {
+	return d.decide(ctx, c, id, func(d declaration.Declaration) ([]domain.Event, error) { return d.Assign(to) })
+}
+
+// Unassign takes the declaration from a group.
+func (d *Declarations) Unassign(ctx context.Context, c Caller, id string, from declaration.Assignment) (eventstore.Position, error) {
+	return d.decide(ctx, c, id, func(d declaration.Declaration) ([]domain.Event, error) { return d.Unassign(from) })
+}
+
+// Withdraw takes the declaration from everybody.
+func (d *Declarations) Withdraw(ctx context.Context, c Caller, id, reason string) (eventstore.Position, error) {
+	return d.decide(ctx, c, id, func(d declaration.Declaration) ([]domain.Event, error) { return d.Withdraw(reason) })
+}
+
+func (d *Declarations) decide(ctx context.Context, c Caller, id string, decide func(declaration.Declaration) ([]domain.Event, error)) (eventstore.Position, error) {
+	if err := c.Change(); err != nil {
+		return 0, err
+	}
+	change, err := d.Declarations.Update(ctx, id, Meta(ctx, c), func(d declaration.Declaration, _ time.Time) ([]domain.Event, error) { return decide(d) })
+	return change.Position, err
+}
+
+// Set returns what a channel is to have, and when that last changed.
+func (d *Declarations) Set(ctx context.Context, deviceID string, channel device.ChannelID) (declaration.Set, time.Time, error) {
+	wanted, err := d.Views.Wanted(ctx, deviceID, channel, projections.Now)
+	if err != nil {
+		return declaration.Set{}, time.Time{}, fmt.Errorf("find the declarations of a device: %w", err)
+	}
+	return wanted.Set(), wanted.Changed, nil
+}
+
+// Document returns one declaration of a set as a device fetches it: the newest, even if it came after the set. found is
+// false if the set has none such, or it was withdrawn since.
+func (d *Declarations) Document(ctx context.Context, set declaration.Set, kind, id string) (text json.RawMessage, found bool, err error) {
+	item, found := set.Find(kind, id)
+	if !found {
+		return nil, false, nil
+	}
+	if item.Payload == nil {
+		stored, _, err := d.Declarations.Load(ctx, id)
+		if err != nil || stored.Payload == nil {
+			return nil, false, err
+		}
+		item.Type, item.ServerToken, item.Payload = stored.Type, stored.ServerToken, stored.Payload
+	}
+	return item.Document(), true, nil
+}
