@@ -35,6 +35,21 @@ func Split(requestType string, keys json.RawMessage) (masked json.RawMessage, se
 	return c.dst, c.secrets, nil
 }
 
+// statusSecrets are the places of what is secret in a status report of declarative management.
+var statusSecrets = &secret{members: map[string]*secret{"StatusItems": {members: map[string]*secret{
+	"enhanced-logging": {members: map[string]*secret{"applecare-token": cutting}},
+}}}}
+
+// SplitStatus cuts what is secret out of a status report, which must be JSON.
+func SplitStatus(report json.RawMessage) (masked json.RawMessage, secrets map[string]json.RawMessage) {
+	c := cutter{src: report, dst: make([]byte, 0, len(report))}
+	c.value(statusSecrets, "")
+	if c.secrets == nil {
+		return report, nil
+	}
+	return c.dst, c.secrets
+}
+
 // MaskParameters returns the parameters of a command as they may be shown. Those of a command that is not in the
 // catalogue are masked as a whole, for nobody knows what they hold.
 func MaskParameters(requestType string, params json.RawMessage) (json.RawMessage, error) {

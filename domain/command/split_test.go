@@ -259,3 +259,19 @@ func BenchmarkSplit(b *testing.B) {
 		})
 	}
 }
+
+func TestStatusReportsKeepTheirSecretsApart(t *testing.T) {
+	const report = `{"StatusItems":{"enhanced-logging":{"applecare-token":"canary","status":"collecting"},"device":{"applecare-token":"mine"}},"Errors":[]}`
+	shown, secrets := SplitStatus(json.RawMessage(report))
+	if want := strings.Replace(report, "canary", Mask, 1); string(shown) != want {
+		t.Errorf("shown as %s, want %s", shown, want)
+	}
+	if got := string(secrets["StatusItems.enhanced-logging.applecare-token"]); len(secrets) != 1 || got != `"canary"` {
+		t.Errorf("the secrets are %v", secrets)
+	}
+	for _, plain := range []string{`{}`, `[]`, `{"StatusItems":[1,{"x":null}]}`, `"x"`} {
+		if shown, secrets := SplitStatus(json.RawMessage(plain)); string(shown) != plain || secrets != nil {
+			t.Errorf("%s became %s, %v", plain, shown, secrets)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/command"
 )
 
 // maxChannels is the most user channels of one device that are told apart.
@@ -192,12 +193,13 @@ func (d Device) FetchDeclarations(channel ChannelID, endpoint string, found bool
 	return []domain.Event{DeclarationsFetched{channel, endpoint, found}}, nil
 }
 
-// ReportDeclarationStatus keeps a status report as it came.
+// ReportDeclarationStatus keeps a status report as it came: a JSON document, whose secrets are kept apart.
 func (d Device) ReportDeclarationStatus(channel ChannelID, report json.RawMessage) ([]domain.Event, error) {
 	if err := d.managed(); err != nil {
 		return nil, err
 	}
-	return []domain.Event{DeclarationStatusReported{channel, report}}, nil
+	shown, secrets := command.SplitStatus(report)
+	return []domain.Event{DeclarationStatusReported{channel, shown, secrets}}, nil
 }
 
 // RefuseIdentity records that somebody else's certificate spoke in the device's name, or one without a user's

@@ -116,6 +116,8 @@ type DeclarationsFetched struct {
 type DeclarationStatusReported struct {
 	Channel ChannelID       `json:",omitempty"`
 	Report  json.RawMessage `seal:"personal" json:",omitempty"`
+
+	Secrets map[string]json.RawMessage `seal:"secret" json:",omitempty"` // what was cut out of Report, by path
 }
 
 // An IdentityPinned says that from now on only this certificate speaks for the device.
