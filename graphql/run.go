@@ -2,6 +2,7 @@ package graphql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -88,21 +89,19 @@ func (r *run) record(ctx context.Context, at eventstore.Position) (*record, erro
 	if known, ok := r.read[at]; ok {
 		return known, nil
 	}
-	for env, err := range r.Log.ReadAll(ctx, at-1) {
-		if err != nil {
-			return nil, fmt.Errorf("read event %d: %w", at, err)
-		}
-		if env.Position != at {
-			break
-		}
-		event, err := r.Codec.Decode(env)
-		if err != nil {
-			return nil, fmt.Errorf("read event %d: %w", at, err)
-		}
-		r.read[at] = &record{env, event}
-		return r.read[at], nil
+	env, found, err := eventstore.ReadAt(ctx, r.Log, at)
+	if err == nil && !found {
+		err = errors.New("the log does not have it")
 	}
-	return nil, fmt.Errorf("read event %d: the log does not have it", at)
+	var event domain.Event
+	if err == nil {
+		event, err = r.Codec.Decode(env)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read event %d: %w", at, err)
+	}
+	r.read[at] = &record{env, event}
+	return r.read[at], nil
 }
 
 // A moment is when a question is about: a position, and for the past the time that was asked for.

@@ -45,7 +45,9 @@ func (t *types) serverQueries() graphql.Fields {
 
 func logFields() graphql.Fields {
 	return graphql.Fields{
-		"size": get("How many events there are.", must(graphql.ID), func(head eventstore.Position) any { return head }),
+		"size": ask("How many events there are.", must(graphql.ID), func(ctx context.Context, r *run, head eventstore.Position) (any, error) {
+			return eventstore.Count(ctx, r.Log, head)
+		}),
 		"head": get("The position of the last event.", must(graphql.ID), func(head eventstore.Position) any { return head }),
 	}
 }

@@ -140,7 +140,12 @@ func (v *Views) List(ctx context.Context) ([]View, error) {
 				return err
 			}
 			view.Version, view.Position, view.Rebuilding = int(version), eventstore.Position(position), position < rebuild
-			view.Lag = max(int64(head)-position, 0)
+			if log != nil {
+				var err error
+				if view.Lag, err = eventstore.Between(ctx, log, view.Position, head); err != nil {
+					return fmt.Errorf("count what view %s is behind: %w", one.name, err)
+				}
+			}
 			if err := readParked(tx, &view); err != nil {
 				return err
 			}

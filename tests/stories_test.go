@@ -39,6 +39,7 @@ func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/stories",
 		Setup:               begin,
+		Condition:           here,
 		Cmds:                commands,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,

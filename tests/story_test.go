@@ -22,6 +22,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"howett.net/plist"
+
+	"github.com/rollcall-mdm/rollcall/eventstore/esdb/esdbtest"
 )
 
 // patience is how long a story waits for what must come to pass.
@@ -35,6 +37,7 @@ type story struct {
 	output *os.File // what the server prints
 	url    string
 	apple  *apple
+	store  *esdbtest.Server  // nil if the log is in the data directory
 	last   map[string]string // the CommandUUID that was delivered last, by device or device/user
 }
 
@@ -84,6 +87,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"faults":   word((*story).faults),
 	"apns":     word((*story).apns),
 	"attempts": word((*story).attempts),
+	"store":    word((*story).storeWord),
 }
 
 // errRefused says that a request was answered with a status of 400 or above.
@@ -159,6 +163,9 @@ func (s *story) serve(_ io.Writer, args []string) error {
 		return err
 	}
 	s.server = exec.Command(program, append(flags, args...)...)
+	if s.store != nil {
+		s.server.Env = append(os.Environ(), "ROLLCALL_STORE="+s.store.URL())
+	}
 	s.server.Dir, s.server.Stdout, s.server.Stderr = s.dir, s.output, s.output
 	if err := s.server.Start(); err != nil {
 		return err

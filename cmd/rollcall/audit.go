@@ -13,7 +13,6 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/trust"
 	"github.com/rollcall-mdm/rollcall/eventstore"
-	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
 	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
 	"github.com/rollcall-mdm/rollcall/eventstore/seal"
 )
@@ -24,40 +23,6 @@ type auditCmd struct {
 	Verify     auditVerifyCmd     `cmd:"" help:"Check a bundle. Needs neither server nor network; exit status 1 if something does not fit."`
 	Checkpoint auditCheckpointCmd `cmd:"" help:"Print a signed checkpoint of the log."`
 	Prove      auditProveCmd      `cmd:"" help:"Print the proof that one event is in the log."`
-}
-
-// An evidence is what can be read of a data directory.
-type evidence struct {
-	*ledger.Ledger
-	log *embedded.ReadOnly
-}
-
-// withEvidence opens a data directory for reading. Nothing is told of a log that is not the one that was signed.
-func withEvidence(ctx context.Context, dir string, do func(evidence) error) error {
-	e, err := openEvidence(ctx, dir)
-	if errors.Is(err, ledger.ErrBeyond) { // the server may have signed more since its log was opened
-		e, err = openEvidence(ctx, dir)
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(do(e), e.log.Close())
-}
-
-func openEvidence(ctx context.Context, dir string) (evidence, error) {
-	key, err := ledger.OpenKey(dir, "")
-	if err != nil {
-		return evidence{}, fmt.Errorf("%s: %w", dir, err)
-	}
-	log, err := embedded.OpenReadOnly(ctx, filepath.Join(dir, "log.db"))
-	if err != nil {
-		return evidence{}, err
-	}
-	e := evidence{&ledger.Ledger{Tree: log, Key: key, File: filepath.Join(dir, ledger.CheckpointFile)}, log}
-	if err := e.Resume(ctx); err != nil {
-		return evidence{}, errors.Join(err, log.Close())
-	}
-	return e, nil
 }
 
 // auditPrints is where a command prints.
@@ -84,7 +49,7 @@ func (p *auditPrints) text(name string, text []byte) error {
 
 type auditExportCmd struct {
 	auditPrints
-	Data     string `default:"./data" placeholder:"DIR" help:"The server's data directory."`
+	premises
 	Out      string `required:"" placeholder:"DIR" help:"Where the bundle goes: a directory that is empty or not there."`
 	From     moment `placeholder:"TIME" help:"Only events at this time or later: 2026-01-31T12:00:00Z, or a date."`
 	To       moment `placeholder:"TIME" help:"Only events before this time."`
@@ -94,7 +59,7 @@ type auditExportCmd struct {
 
 // Run fulfils kong's command.
 func (c *auditExportCmd) Run(ctx context.Context) error {
-	return withEvidence(ctx, c.Data, func(e evidence) error {
+	return withEvidence(ctx, c.premises, func(e evidence) error {
 		stream, err := c.stream(ctx, e.log)
 		if err != nil {
 			return err
@@ -224,12 +189,12 @@ func (c *auditVerifyCmd) print(v verdict) error {
 
 type auditCheckpointCmd struct {
 	auditPrints
-	Data string `default:"./data" placeholder:"DIR" help:"The server's data directory."`
+	premises
 }
 
 // Run fulfils kong's command.
 func (c *auditCheckpointCmd) Run(ctx context.Context) error {
-	return withEvidence(ctx, c.Data, func(e evidence) error {
+	return withEvidence(ctx, c.premises, func(e evidence) error {
 		signed, err := e.Checkpoint(ctx)
 		if err != nil {
 			return err
@@ -240,14 +205,18 @@ func (c *auditCheckpointCmd) Run(ctx context.Context) error {
 
 type auditProveCmd struct {
 	auditPrints
-	Position int64  `arg:"" help:"The event's position, from 1."`
-	Data     string `default:"./data" placeholder:"DIR" help:"The server's data directory."`
+	premises
+	Position int64 `arg:"" help:"The event's position, as replay and GraphQL show it."`
 }
 
 // Run fulfils kong's command.
 func (c *auditProveCmd) Run(ctx context.Context) error {
-	return withEvidence(ctx, c.Data, func(e evidence) error {
-		p, err := e.Prove(ctx, eventstore.Position(c.Position), 0)
+	return withEvidence(ctx, c.premises, func(e evidence) error {
+		place, err := e.place(ctx, eventstore.Position(c.Position))
+		if err != nil {
+			return err
+		}
+		p, err := e.Prove(ctx, place, 0)
 		if err != nil {
 			return err
 		}

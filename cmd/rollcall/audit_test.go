@@ -48,7 +48,7 @@ func TestAudit(t *testing.T) {
 	var out bytes.Buffer
 	prints := auditPrints{Out: &out, JSON: true}
 	bundle := filepath.Join(t.TempDir(), "bundle")
-	if err := (&auditExportCmd{auditPrints: prints, Data: data, Out: bundle}).Run(t.Context()); err != nil {
+	if err := (&auditExportCmd{auditPrints: prints, premises: premises{Data: data}, Out: bundle}).Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	verify := func() (v ledger.Verdict, err error) {
@@ -82,7 +82,7 @@ func TestAuditOfOneDevice(t *testing.T) {
 	_, data := audited(t)
 	var all, one bytes.Buffer
 	dir := t.TempDir()
-	if err := (&auditExportCmd{auditPrints: auditPrints{Out: &all}, Data: data, Out: filepath.Join(dir, "all")}).Run(t.Context()); err != nil {
+	if err := (&auditExportCmd{auditPrints: auditPrints{Out: &all}, premises: premises{Data: data}, Out: filepath.Join(dir, "all")}).Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "all", "events.jsonl"))
@@ -91,7 +91,7 @@ func TestAuditOfOneDevice(t *testing.T) {
 	}
 	_, rest, _ := strings.Cut(string(text), `"kind":"device","stream":"`)
 	pseudonym, _, _ := strings.Cut(rest, `"`)
-	export := &auditExportCmd{auditPrints: auditPrints{Out: &one, JSON: true}, Data: data, Out: filepath.Join(dir, "one"), Device: pseudonym}
+	export := &auditExportCmd{auditPrints: auditPrints{Out: &one, JSON: true}, premises: premises{Data: data}, Out: filepath.Join(dir, "one"), Device: pseudonym}
 	if err := export.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -123,23 +123,23 @@ func TestAuditCheckpointAndProof(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := (&auditCheckpointCmd{auditPrints: auditPrints{Out: &out}, Data: data}).Run(t.Context()); err != nil {
+	if err := (&auditCheckpointCmd{auditPrints: auditPrints{Out: &out}, premises: premises{Data: data}}).Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if c, err := ledger.OpenCheckpoint(out.Bytes(), public); err != nil || c.Size < 50 {
 		t.Errorf("%+v, %v", c, err)
 	}
 	out.Reset()
-	if err := (&auditProveCmd{auditPrints: auditPrints{Out: &out}, Data: data, Position: 9}).Run(t.Context()); err != nil {
+	if err := (&auditProveCmd{auditPrints: auditPrints{Out: &out}, premises: premises{Data: data}, Position: 9}).Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if p, err := ledger.ParseProof(out.Bytes()); err != nil || p.Index != 8 {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if err := (&auditProveCmd{Data: data, Position: 1 << 40}).Run(t.Context()); !errors.Is(err, ledger.ErrBeyond) {
+	if err := (&auditProveCmd{premises: premises{Data: data}, Position: 1 << 40}).Run(t.Context()); !errors.Is(err, ledger.ErrBeyond) {
 		t.Errorf("a position that there is not: %v", err)
 	}
-	if err := (&auditCheckpointCmd{Data: t.TempDir()}).Run(t.Context()); !errors.Is(err, ledger.ErrNoKey) {
+	if err := (&auditCheckpointCmd{premises: premises{Data: t.TempDir()}}).Run(t.Context()); !errors.Is(err, ledger.ErrNoKey) {
 		t.Errorf("a directory that is none: %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
 	"github.com/rollcall-mdm/rollcall/eventstore/seal"
 )
 
@@ -21,15 +22,17 @@ type backupCmd struct {
 
 // Run fulfils kong's command. The log is copied before the keys: keys are durable before events that need them.
 func (c *backupCmd) Run(ctx context.Context) error {
-	if _, err := os.Stat(filepath.Join(c.Data, "log.db")); err != nil {
-		return fmt.Errorf("%s is no data directory, for it holds no log.db: name the server's with --data", c.Data)
+	log, extra, err := c.kept()
+	if err != nil {
+		return err
 	}
 	if err := os.MkdirAll(c.To, 0o700); err != nil {
 		return fmt.Errorf("make the backup's directory: %w", err)
 	}
-	databases, files := []string{"log.db"}, []string(nil)
+	databases, files := []string{log}, extra
 	if c.WithKeys {
-		databases, files = append(databases, "keys.db"), []string{"master.key", "index.key", "device-ca.pem", "device-ca.key", "ledger.key"}
+		databases = append(databases, "keys.db")
+		files = append(files, "master.key", "index.key", "device-ca.pem", "device-ca.key", ledger.KeyFile)
 	}
 	for _, name := range databases {
 		if _, err := os.Stat(filepath.Join(c.To, name)); err == nil {
@@ -46,11 +49,36 @@ func (c *backupCmd) Run(ctx context.Context) error {
 			return fmt.Errorf("back up %s: %w", name, err)
 		}
 	}
-	fmt.Fprintf(c.out(), "the log is copied to %s\n", c.To)
-	if !c.WithKeys {
-		fmt.Fprintln(c.out(), "without master.key, index.key and keys.db it opens nothing that is personal or secret: back them up apart, with --with-keys")
-	}
+	c.tell()
 	return nil
+}
+
+// tell says what was copied, and what must be backed up in another way.
+func (c *backupCmd) tell() {
+	if c.embedded() {
+		fmt.Fprintf(c.out(), "the log is copied to %s\n", c.To)
+	} else {
+		fmt.Fprintf(c.out(), "the ledger's index and its newest checkpoint are copied to %s, not the log: it is in %s, back it up now with EventStoreDB's own backup\n", c.To, c.shown())
+	}
+	if !c.WithKeys {
+		fmt.Fprintln(c.out(), "without master.key, index.key and keys.db it opens nothing that is personal or secret: back them up apart and after the log, with --with-keys")
+	}
+}
+
+// kept returns the database that is backed up, and the files beside it. A log in EventStoreDB is not ours to copy: the
+// ledger's index and the newest checkpoint are, and by them a log that was restored is known to be whole.
+func (c *backupCmd) kept() (database string, files []string, err error) {
+	if err := errors.Join(c.checkStore(), c.fits(func(name string) string { return filepath.Join(c.Data, name) })); err != nil {
+		return "", nil, err
+	}
+	database = logFile
+	if !c.embedded() {
+		database, files = indexFile, []string{ledger.CheckpointFile}
+	}
+	if _, err := os.Stat(filepath.Join(c.Data, database)); err != nil {
+		return "", nil, fmt.Errorf("%s is no data directory, for it holds no %s: name the server's with --data", c.Data, database)
+	}
+	return database, files, nil
 }
 
 // copyPrivate copies a small file that only its owner may read, durably.

@@ -1,14 +1,21 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/rollcall-mdm/rollcall/eventstore"
 )
 
 // maxLag is how many events the views may be behind before the server says that it is not ready.
 const maxLag = 1_000_000
+
+// glance is how long whoever watches the server waits for the log.
+const glance = 2 * time.Second
 
 // A gate says whether the server takes requests.
 type gate struct{ is atomic.Bool }
@@ -21,12 +28,23 @@ func (s *server) readyz(c echo.Context) error {
 	if !s.ready.is.Load() {
 		return c.String(http.StatusServiceUnavailable, "starting or stopping\n")
 	}
-	head, err := s.house.log.Head(c.Request().Context())
+	ctx, cancel := context.WithTimeout(c.Request().Context(), glance)
+	defer cancel()
+	lag, err := s.lag(ctx)
 	if err != nil {
 		return c.String(http.StatusServiceUnavailable, "the log cannot be read\n")
 	}
-	if lag := head - s.views.Position(); lag > maxLag {
+	if lag > maxLag {
 		return c.String(http.StatusServiceUnavailable, "the views are far behind the log\n")
 	}
 	return c.String(http.StatusOK, "ready\n")
+}
+
+// lag returns how many events the views are behind the log.
+func (s *server) lag(ctx context.Context) (int64, error) {
+	head, err := s.house.log.Head(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return eventstore.Between(ctx, s.house.log, s.views.Position(), head)
 }

@@ -34,6 +34,7 @@ type house struct {
 	keys       *seal.FileKeyring
 	log        eventstore.Log
 	tree       ledger.Tree // over the log's events
+	index      func(context.Context) error
 	snapshots  *embedded.Snapshots[device.Device]
 	codec      *seal.Codec[domain.Event]
 	pseudonyms seal.Pseudonyms
@@ -70,7 +71,7 @@ func (h *house) open(ctx context.Context, o opening) error {
 	if err != nil {
 		return err // first: it also makes sure that no other process is at home here
 	}
-	h.log, h.tree = log.Log, log.tree
+	h.log, h.tree, h.index = log.Log, log.tree, log.index
 	if err := h.checkKeys(ctx); err != nil {
 		return err
 	}

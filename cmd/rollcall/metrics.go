@@ -14,6 +14,7 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
+	"github.com/rollcall-mdm/rollcall/eventstore/esdb"
 	"github.com/rollcall-mdm/rollcall/handlers/mdm"
 	"github.com/rollcall-mdm/rollcall/projections"
 )
@@ -27,6 +28,7 @@ type metrics struct {
 	failures  prometheus.Counter
 	batch     prometheus.Histogram
 	fsync     prometheus.Histogram
+	bytes     prometheus.Counter
 	checkins  *prometheus.CounterVec
 	connects  *prometheus.CounterVec
 	refused   *prometheus.CounterVec
@@ -40,14 +42,15 @@ func newMetrics() *metrics {
 		conflicts: counter("log_conflicts_total", "Appends that somebody else had overtaken."),
 		events:    counter("log_events_total", "Events made durable."),
 		failures:  counter("log_failed_commits_total", "Commits that failed; nothing in them was acknowledged."),
-		batch:     histogram("log_batch_events", "Events in a commit.", prometheus.ExponentialBuckets(1, 2, 11)),
-		fsync:     histogram("log_fsync_seconds", "Time that the disk took for a commit.", prometheus.ExponentialBuckets(0.0001, 2, 14)),
+		bytes:     counter("log_bytes_total", "Bytes of the data of events made durable, before compression."),
+		batch:     histogram("log_batch_events", "Events in a commit; with EventStoreDB in an append.", prometheus.ExponentialBuckets(1, 2, 11)),
+		fsync:     histogram("log_fsync_seconds", "Time that the disk took for a commit; with EventStoreDB the time until an append was answered.", prometheus.ExponentialBuckets(0.0001, 2, 14)),
 		checkins:  counters("checkins_total", "Check-in messages that were answered with 200.", "message_type"),
 		connects:  counters("reports_total", "Reports on the command channel that were answered with 200.", "status"),
 		refused:   counters("messages_refused_total", "Messages that were refused at the devices' door.", "reason"),
 		pushes:    counters("pushes_total", "Attempts to wake a device.", "topic", "reason"),
 	}
-	m.registry.MustRegister(m.appends, m.conflicts, m.events, m.failures, m.batch, m.fsync,
+	m.registry.MustRegister(m.appends, m.conflicts, m.events, m.bytes, m.failures, m.batch, m.fsync,
 		m.checkins, m.connects, m.refused, m.pushes,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -74,9 +77,27 @@ func (m *metrics) committed(c embedded.Commit) {
 	m.appends.Add(float64(c.Appends))
 	m.conflicts.Add(float64(c.Conflicts))
 	m.events.Add(float64(c.Events))
+	m.bytes.Add(float64(c.Bytes))
 	if c.Events > 0 {
 		m.batch.Observe(float64(c.Events))
 		m.fsync.Observe(c.Sync.Seconds())
+	}
+}
+
+// appended is told of every append to a log in EventStoreDB.
+func (m *metrics) appended(a esdb.Appended) {
+	switch {
+	case errors.Is(a.Err, eventstore.ErrConflict):
+		m.appends.Inc()
+		m.conflicts.Inc()
+	case a.Err != nil:
+		m.failures.Inc()
+	default:
+		m.appends.Inc()
+		m.events.Add(float64(a.Events))
+		m.bytes.Add(float64(a.Bytes))
+		m.batch.Observe(float64(a.Events))
+		m.fsync.Observe(a.Took.Seconds())
 	}
 }
 
@@ -111,9 +132,9 @@ func (m *metrics) serve(ctx context.Context, address string) error {
 
 // watch registers what is asked at the moment of a scrape: how far views are behind, and how many commands are in
 // which state.
-func (m *metrics) watch(views *projections.Views, log eventstore.Log) {
+func (m *metrics) watch(views *projections.Views) {
 	m.registry.MustRegister(&asked{
-		views: views, log: log,
+		views:    views,
 		lag:      prometheus.NewDesc("rollcall_view_lag_events", "How many events a view is behind the log.", []string{"view"}, nil),
 		parked:   prometheus.NewDesc("rollcall_view_parked_streams", "Streams that a view could not digest.", []string{"view"}, nil),
 		commands: prometheus.NewDesc("rollcall_commands", "Commands by state.", []string{"state"}, nil),
@@ -123,7 +144,6 @@ func (m *metrics) watch(views *projections.Views, log eventstore.Log) {
 
 type asked struct {
 	views                         *projections.Views
-	log                           eventstore.Log
 	lag, parked, commands, expiry *prometheus.Desc
 }
 
@@ -137,14 +157,11 @@ func (a *asked) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect fulfils prometheus.Collector. What cannot be read now is absent from the scrape.
 func (a *asked) Collect(ch chan<- prometheus.Metric) {
-	ctx := context.Background()
-	head, err := a.log.Head(ctx)
-	if err != nil {
-		return
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), glance)
+	defer cancel()
 	if list, err := a.views.List(ctx); err == nil {
 		for _, v := range list {
-			ch <- prometheus.MustNewConstMetric(a.lag, prometheus.GaugeValue, float64(head-v.Position), v.Name)
+			ch <- prometheus.MustNewConstMetric(a.lag, prometheus.GaugeValue, float64(v.Lag), v.Name)
 			ch <- prometheus.MustNewConstMetric(a.parked, prometheus.GaugeValue, float64(len(v.Parked)), v.Name)
 		}
 	}

@@ -56,11 +56,18 @@ func (s *stopped) with(ctx context.Context, do func(*house) error) error {
 
 // check refuses a directory that a server uses now, and one in which something is missing.
 func (s *stopped) check() error {
-	for _, file := range []string{"log.db", "master.key", "index.key", "keys.db"} {
+	files := []string{"master.key", "index.key", "keys.db"}
+	if s.embedded() {
+		files = append([]string{logFile}, files...)
+	}
+	for _, file := range files {
 		_, err := os.Stat(filepath.Join(s.Data, file))
 		switch {
 		case err == nil:
-		case file == "log.db":
+		case file == logFile:
+			if err := s.fits(func(name string) string { return filepath.Join(s.Data, name) }); err != nil {
+				return err
+			}
 			return fmt.Errorf("%s is no data directory, for it holds no log.db: name the server's with --data", s.Data)
 		default:
 			return fmt.Errorf("%s is missing in %s: put the keys back that belong to this log, nothing opens it without them", file, s.Data)

@@ -90,7 +90,7 @@ func (s *server) open(ctx context.Context, now func() time.Time) (err error) {
 	if err := s.openPush(); err != nil {
 		return err
 	}
-	s.metrics.watch(s.views, s.house.log)
+	s.metrics.watch(s.views)
 	if err := s.openWeb(); err != nil {
 		return err
 	}
@@ -247,6 +247,9 @@ func (s *server) run(ctx context.Context) error {
 		return (&assign.Announcer{Log: s.house.log, Views: s.views, Devices: s.devices, Logger: s.logger}).Run(ctx)
 	})
 	g.Go(func() error { return s.ledger.Run(ctx) })
+	if s.index != nil {
+		g.Go(func() error { return s.again(ctx, "the ledger's index does not go on for now", s.index) })
+	}
 	g.Go(func() error {
 		if err := s.web.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -274,22 +277,29 @@ func (s *server) run(ctx context.Context) error {
 	return nil
 }
 
-// foldAgain is how long views whose file could not be written are left alone.
-const foldAgain = 2 * time.Second
-
-// fold keeps the views up with the log. When their file cannot be written (the disk is full, say) devices are served
-// on, and the views try again: nothing is lost, for they go on reading the log from where they stand.
+// fold keeps the views up with the log.
 func (s *server) fold(ctx context.Context) error {
+	return s.again(ctx, "the views do not go on for now", func(ctx context.Context) error {
+		return s.views.Run(ctx, s.house.log, s.codec.Views())
+	})
+}
+
+// aWhile is how long a follower of the log whose file could not be written is left alone.
+const aWhile = 2 * time.Second
+
+// again keeps a follower of the log going. When its file cannot be written (the disk is full, say) devices are served
+// on, and it tries again: nothing is lost, for it goes on reading the log from where it stands.
+func (s *server) again(ctx context.Context, trouble string, follow func(context.Context) error) error {
 	for {
-		err := s.views.Run(ctx, s.house.log, s.codec.Views())
+		err := follow(ctx)
 		if err == nil || errors.Is(err, eventstore.ErrClosed) {
 			return err
 		}
-		s.logger.Error("the views do not go on for now; devices are served without them", "error", err, "again", foldAgain)
+		s.logger.Error(trouble+"; devices are served on", "error", err, "again", aWhile)
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(foldAgain):
+		case <-time.After(aWhile):
 		}
 	}
 }

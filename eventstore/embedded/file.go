@@ -37,7 +37,7 @@ func openFile(path string) (*sqlite.Conn, error) {
 		return nil, err
 	}
 	conn.SetBusyTimeout(busy)
-	if err := errors.Join(setUp(conn), makeTables(conn, path)); err != nil {
+	if err := errors.Join(setUp(conn, settings), makeTables(conn, path)); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
@@ -66,7 +66,7 @@ func syncFile(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-func setUp(conn *sqlite.Conn) error {
+func setUp(conn *sqlite.Conn, settings []string) error {
 	for _, s := range settings {
 		if err := sqlitex.ExecuteTransient(conn, "PRAGMA "+s, nil); err != nil {
 			return fmt.Errorf("set %s: %w", s, err)

@@ -33,6 +33,14 @@ func sign(f *os.File) error {
 	return err
 }
 
+// ErrInUse says that another process has the file.
+var ErrInUse = errors.New("another process uses it")
+
+type inUseError struct{ text string }
+
+func (e inUseError) Error() string        { return e.text }
+func (e inUseError) Is(target error) bool { return target == ErrInUse }
+
 func inUse(path string, err error) error {
 	if !errors.Is(err, syscall.EWOULDBLOCK) {
 		return fmt.Errorf("lock %s: %w", path, err)
@@ -41,5 +49,5 @@ func inUse(path string, err error) error {
 	if pid, err := os.ReadFile(path); err == nil && len(pid) > 0 {
 		holder = "process " + strings.TrimSpace(string(pid))
 	}
-	return fmt.Errorf("%s uses it (it holds %s): stop that process, or choose another data directory", holder, path)
+	return inUseError{fmt.Sprintf("%s uses it (it holds %s): stop that process, or choose another data directory", holder, path)}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
@@ -21,10 +22,24 @@ func (l *Log) Append(ctx context.Context, stream eventstore.Stream, expected int
 	if err := l.pool.over(ctx); err != nil {
 		return err
 	}
-	if err := l.append(ctx, stream, expected, events); err != nil {
-		return fmt.Errorf("append to %s: %w", stream, err)
+	began := time.Now()
+	err := l.append(ctx, stream, expected, events)
+	if err != nil {
+		err = fmt.Errorf("append to %s: %w", stream, err)
 	}
-	return nil
+	if l.options.Observe != nil {
+		l.options.Observe(Appended{len(events), bytesOf(events), time.Since(began), err})
+	}
+	return err
+}
+
+// bytesOf returns how many bytes of data events carry.
+func bytesOf(events []eventstore.Envelope) (n int) {
+	for i := range events {
+		e := &events[i]
+		n += len(e.Data) + len(e.Personal) + len(e.Secret) + len(e.Evidence)
+	}
+	return n
 }
 
 func (l *Log) append(ctx context.Context, stream eventstore.Stream, expected int64, events []eventstore.Envelope) error {

@@ -20,7 +20,7 @@ func again[T any](ctx context.Context, l *Log, do call[T]) (none T, err error) {
 	if err := l.pool.over(ctx); err != nil {
 		return none, err
 	}
-	patience := time.Now().Add(l.options.Patience)
+	began := time.Now()
 	var pause backoff
 	for tried := 0; ; tried++ {
 		answer, err := once(ctx, l, do, tried)
@@ -32,8 +32,8 @@ func again[T any](ctx context.Context, l *Log, do call[T]) (none T, err error) {
 			return none, over
 		}
 		l.trouble(err)
-		if time.Now().After(patience) {
-			return none, fmt.Errorf("EventStoreDB is not there, after %s: %w", l.options.Patience, err)
+		if time.Since(began) > l.patience() {
+			return none, fmt.Errorf("EventStoreDB is not there, after %s: %w", time.Since(began).Round(time.Millisecond), err)
 		}
 		pause.wait(ctx, l)
 	}
@@ -107,11 +107,19 @@ func (l *Log) outgoing(ctx context.Context) context.Context {
 // trouble logs the beginning and the end of an outage, once each.
 func (l *Log) trouble(err error) {
 	switch {
-	case err != nil && l.away.CompareAndSwap(false, true):
+	case err != nil && l.away.CompareAndSwap(0, time.Now().UnixNano()):
 		l.options.Logger.Warn("EventStoreDB does not serve us; trying again", "error", err)
-	case err == nil && l.away.CompareAndSwap(true, false):
+	case err == nil && l.away.Swap(0) != 0:
 		l.options.Logger.Info("EventStoreDB serves us again")
 	}
+}
+
+// patience is how long a call is tried again. In a long outage nobody is kept waiting for long.
+func (l *Log) patience() time.Duration {
+	if since := l.away.Load(); since != 0 && time.Since(time.Unix(0, since)) > l.options.Patience {
+		return l.options.Patience / 10
+	}
+	return l.options.Patience
 }
 
 // A backoff waits longer each time, never as long as its neighbours.

@@ -34,16 +34,25 @@ type Log struct {
 	pool    *pool
 	leader  bool         // calls want the leader
 	head    atomic.Int64 // the last position that is known to be ours
-	away    atomic.Bool  // the server did not answer when it was last asked
+	away    atomic.Int64 // since when the server does not answer, in nanoseconds since 1970; 0 while it does
 }
 
 // Options tune a log. The zero value is good.
 type Options struct {
-	Connections   int           // how many appends and reads may be under way at once; 32 if zero. Followers come on top
-	Patience      time.Duration // how long a call is tried again while the server is away; 30 s if zero
-	Deadline      time.Duration // how long one try may take; the connection string's defaultDeadline, or 10 s, if zero
-	LargestAppend int           // bytes, the server's MaxAppendSize; 1 MiB if zero
-	Logger        *slog.Logger  // slog.Default() if nil
+	Connections   int            // how many appends and reads may be under way at once; 32 if zero. Followers come on top
+	Patience      time.Duration  // how long a call is tried again while the server is away, a tenth of it once it was away so long; 30 s if zero
+	Deadline      time.Duration  // how long one try may take; the connection string's defaultDeadline, or 10 s, if zero
+	LargestAppend int            // bytes, the server's MaxAppendSize; 1 MiB if zero
+	Observe       func(Appended) // is told of every append, by its caller: it must be quick; none if nil
+	Logger        *slog.Logger   // slog.Default() if nil
+}
+
+// An Appended is what became of one append.
+type Appended struct {
+	Events int           // in it
+	Bytes  int           // of their data
+	Took   time.Duration // until the answer
+	Err    error         // nil if they are durable; eventstore.ErrConflict, in a chain, if somebody was faster
 }
 
 func (o *Options) fill(config *client.Configuration) {

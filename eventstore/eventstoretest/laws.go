@@ -46,6 +46,7 @@ var laws = []struct {
 	{"a reader may stop at any event, and start again", stops},
 	{"all is read up to the head at the time of the call", readsUpToHead},
 	{"a reader among writers sees no gap", readsDuringWriting},
+	{"an event is found at its position, and none elsewhere", findsPositions},
 	{"a follower sees the past, then the future, once each", follows},
 	{"a follower sees nothing that is not in the log", followsTheDurable},
 	{"a follower may start anywhere", followsFromTheMiddle},

@@ -71,6 +71,27 @@ func stops(tr *trial) {
 	}
 }
 
+func findsPositions(tr *trial) {
+	all := append(tr.append(tr.stream(), eventstore.NoStream, 4), tr.append(tr.stream(), eventstore.NoStream, 1)...)
+	for _, want := range all {
+		got, found, err := eventstore.ReadAt(tr.Context(), tr.log, want.Position)
+		tr.must(err)
+		if !found {
+			tr.Fatalf("no event is found at position %d", want.Position)
+		}
+		tr.same("the event at its position", envelopes{got}, envelopes{want})
+	}
+	elsewhere := []eventstore.Position{0, tr.head() + 1, tr.head() + 1000}
+	if tr.Sparse {
+		elsewhere = append(elsewhere, all[0].Position+1)
+	}
+	for _, at := range elsewhere {
+		if env, found, err := eventstore.ReadAt(tr.Context(), tr.log, at); found || err != nil {
+			tr.Errorf("at position %d stands %s (%v)", at, env.Type, err)
+		}
+	}
+}
+
 func readsUpToHead(tr *trial) {
 	s := tr.stream()
 	want := tr.append(s, eventstore.NoStream, 3)
