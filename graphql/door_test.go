@@ -52,7 +52,7 @@ func TestACommandFromOrderToAnswer(t *testing.T) {
 
 func TestTheSameKeyOrdersOnce(t *testing.T) {
 	h := newHouse(t)
-	h.enrols("U1", "S1", "iPad13,4", "17.2")
+	h.enrols("U1", "S1", "Mac15,3", "15.1")
 	in := map[string]any{"in": map[string]any{"requestType": "DeviceLock", "parameters": map[string]any{"PIN": "123456"}, "devices": []string{"U1"}, "idempotencyKey": "k"}}
 	first, again := h.asks(operator.Operator, send, in), h.asks(operator.Operator, send, in)
 	if a, b := first.text("sendCommand.commands.0.uuid"), again.text("sendCommand.commands.0.uuid"); a == "" || a != b {

@@ -22,6 +22,9 @@ func (t *types) mutations() graphql.Fields {
 		"sendCommand": root("Orders one of Apple's commands for many devices. Each takes it or refuses it for itself.", must(t.sent), graphql.FieldConfigArgument{
 			"input": arg("", must(sendInput())),
 		}, sendCommand),
+		"sendRawCommand": root("Orders a command as a property list, which is delivered as it stands; administrators only.", must(t.sent), graphql.FieldConfigArgument{
+			"input": arg("", must(rawInput())),
+		}, sendRawCommand),
 		"cancelCommand": root("Takes a waiting command back.", must(t.command), graphql.FieldConfigArgument{
 			"uuid": arg("", must(graphql.ID)), "reason": arg("", must(graphql.String)),
 		}, cancelCommand),
@@ -90,6 +93,28 @@ func sendCommand(ctx context.Context, r *run, a args) (any, error) {
 	return r.send(ctx, in, in.text("requestType"), parameters, targets)
 }
 
+func rawInput() *graphql.InputObject {
+	fields := waiting()
+	fields["plist"] = input("The property list in XML, with CommandUUID and Command.", must(graphql.String))
+	fields["devices"] = input("UDIDs, EnrollmentIDs or serial numbers; at most 1000.", must(graphql.NewList(must(graphql.ID))))
+	return graphql.NewInputObject(graphql.InputObjectConfig{Name: "SendRawCommandInput", Fields: fields})
+}
+
+func sendRawCommand(ctx context.Context, r *run, a args) (any, error) {
+	in := a.object("input")
+	targets := texts[string](in, "devices")
+	if err := count(targets); err != nil {
+		return nil, err
+	}
+	return r.sendAll(ctx, targets, func(id string) (ordered, error) {
+		o, err := handlers.RawOrder([]byte(in.text("plist")))
+		if err != nil {
+			return ordered{}, err
+		}
+		return r.one(ctx, in, o, id)
+	})
+}
+
 func (a args) parameters() (map[string]any, error) {
 	given, ok := a["parameters"]
 	if !ok || given == nil {
@@ -114,30 +139,51 @@ func (r *run) send(ctx context.Context, in args, requestType string, parameters 
 	if _, err := handlers.TypedOrder(requestType, parameters, ""); err != nil {
 		return sent{}, err
 	}
+	return r.sendAll(ctx, targets, func(id string) (ordered, error) {
+		o, err := handlers.TypedOrder(requestType, parameters, "")
+		if err != nil {
+			return ordered{}, err
+		}
+		return r.one(ctx, in, o, id)
+	})
+}
+
+// An ordered is a command that one device took.
+type ordered struct {
+	device, uuid string
+	against      string // what the catalogue would have refused
+	at           eventstore.Position
+}
+
+// sendAll orders something for each target, and tells what became of it.
+func (r *run) sendAll(ctx context.Context, targets []string, each func(id string) (ordered, error)) (sent, error) {
 	var last eventstore.Position
-	out := sent{commands: []order{}, refused: []refusal{}}
+	out := sent{commands: []order{}, refused: []refusal{}, against: []refusal{}}
 	byDevice := map[string][]string{}
 	var devices []string
 	for _, id := range targets {
-		deviceID, uuid, at, err := r.one(ctx, in, requestType, parameters, id)
+		one, err := each(id)
 		if err != nil {
 			out.refused = append(out.refused, r.because(ctx, id, err))
 			continue
 		}
-		if byDevice[deviceID] == nil {
-			devices = append(devices, deviceID)
+		if one.against != "" {
+			out.against = append(out.against, refusal{id, domain.Invalid.String(), one.against, nil})
 		}
-		byDevice[deviceID], last = append(byDevice[deviceID], uuid), max(last, at)
+		if byDevice[one.device] == nil {
+			devices = append(devices, one.device)
+		}
+		byDevice[one.device], last = append(byDevice[one.device], one.uuid), max(last, one.at)
 	}
 	if err := r.shows(ctx, last); err != nil {
 		return sent{}, err
 	}
 	for _, id := range devices {
-		ordered, err := r.inOrder(ctx, id, byDevice[id], present)
+		commands, err := r.inOrder(ctx, id, byDevice[id], present)
 		if err != nil {
 			return sent{}, err
 		}
-		out.commands = append(out.commands, ordered...)
+		out.commands = append(out.commands, commands...)
 	}
 	return out, nil
 }
@@ -151,26 +197,25 @@ func (r *run) shows(ctx context.Context, at eventstore.Position) error {
 	return r.Views.Wait(ctx, at)
 }
 
-// one orders a command for one target.
-func (r *run) one(ctx context.Context, in args, requestType string, parameters map[string]any, id string) (deviceID, uuid string, at eventstore.Position, err error) {
+// one sends an order to one target.
+func (r *run) one(ctx context.Context, in args, o device.Order, id string) (done ordered, err error) {
 	d, err := r.target(ctx, id)
 	if err != nil {
-		return "", "", 0, err
+		return done, err
 	}
 	channel, err := r.channel(ctx, d, in.text("userId"))
 	if err != nil {
-		return "", "", 0, err
-	}
-	if err := suits(requestType, d, channel); err != nil {
-		return "", "", 0, err
-	}
-	o, err := handlers.TypedOrder(requestType, parameters, "")
-	if err != nil {
-		return "", "", 0, err
+		return done, err
 	}
 	push, told := in["push"].(bool)
-	uuid, at, err = r.Orders.Send(ctx, r.caller, d.ID, channel, in.rules(o), told && !push)
-	return d.ID, uuid, at, err
+	asleep := told && !push
+	o, done.device, done.uuid = in.rules(o), d.ID, o.UUID
+	if o.Raw {
+		done.against, done.at, err = r.Orders.SendRaw(ctx, r.caller, d.ID, channel, o, asleep)
+		return done, err
+	}
+	done.uuid, done.at, err = r.Orders.Send(ctx, r.caller, d.ID, channel, o, asleep)
+	return done, err
 }
 
 // target finds the device that a caller means. One that has just enrolled may not be in the views yet.

@@ -11,6 +11,7 @@ type (
 	sent struct {
 		commands []order
 		refused  []refusal
+		against  []refusal
 	}
 	refusal struct {
 		device, code, reason string
@@ -39,6 +40,9 @@ func (t *types) makePayloads() {
 		return graphql.Fields{
 			"commands": get("One for each device that took it.", many(t.command), func(s sent) any { return s.commands }),
 			"refused":  get("The other devices.", many(t.refused), func(s sent) any { return s.refused }),
+			"against": get("What the catalogue would have refused of a raw command that was taken all the same.", many(t.refused), func(s sent) any {
+				return s.against
+			}),
 		}
 	})
 	t.woken = t.object("WakeResult", "Whether a device is being woken.", func() graphql.Fields {

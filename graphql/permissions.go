@@ -41,6 +41,7 @@ var permissions = map[string]permission{
 	"Query.tokens":           administer,
 
 	"Mutation.sendCommand":         change,
+	"Mutation.sendRawCommand":      administer,
 	"Mutation.cancelCommand":       change,
 	"Mutation.clearQueue":          change,
 	"Mutation.wake":                change,

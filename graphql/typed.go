@@ -11,8 +11,6 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/command"
-	"github.com/rollcall-mdm/rollcall/domain/device"
-	"github.com/rollcall-mdm/rollcall/projections"
 )
 
 // A typed mutation orders one of Apple's commands for one device: deviceLock(device: "…", pin: "…"). It is made
@@ -135,40 +133,4 @@ func (m typed) send(ctx context.Context, r *run, a args) (any, error) {
 		return nil, domain.Refusef(domain.Conflict, "the command was ordered, but is not to be seen yet")
 	}
 	return out.commands[0], nil
-}
-
-// suits refuses a command that the device cannot take. What is not known of a device refuses nothing: the device
-// will say so itself.
-func suits(requestType string, d projections.Device, channel device.ChannelID) error {
-	spec, known := command.Lookup(requestType)
-	if !known || d.Platform == "" {
-		return nil
-	}
-	platform := platforms[d.Platform]
-	if err := spec.Available(platform, d.OSVersion); err != nil {
-		return err
-	}
-	support, _ := spec.On(platform)
-	switch {
-	case support.Supervised && d.Supervised != nil && !*d.Supervised:
-		return domain.Refusef(domain.Conflict, "%s needs a supervised device", spec.Type)
-	case support.UserEnrolment == "forbidden" && d.EnrollmentType == "user":
-		return domain.Refusef(domain.Conflict, "%s is not allowed in a User Enrolment", spec.Type)
-	case d.Platform == projections.MacOS && !onChannel(support.Channels, channel):
-		return domain.Refusef(domain.Conflict, "%s exists on the %s channel alone", spec.Type, strings.Join(support.Channels, " and "))
-	}
-	return nil
-}
-
-func onChannel(channels []string, channel device.ChannelID) bool {
-	want := "device"
-	if channel != "" {
-		want = "user"
-	}
-	for _, c := range channels {
-		if c == want {
-			return true
-		}
-	}
-	return len(channels) == 0
 }

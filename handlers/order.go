@@ -19,28 +19,20 @@ const maxCommandUUID = 128
 // checked against Apple's catalogue. An empty uuid gets a new one. What is secret stands in the order's body alone:
 // its parameters are for people, and masked.
 func TypedOrder(requestType string, parameters map[string]any, uuid string) (device.Order, error) {
-	spec, known := command.Lookup(requestType)
-	if !known {
-		return device.Order{}, domain.WithHint(domain.Refusef(domain.Invalid, "the catalogue has no command %.100q", requestType),
-			"commandTypes lists what there is; names are spelt as Apple does")
-	}
-	if err := spec.Check(parameters); err != nil {
-		return device.Order{}, err
-	}
-	native, err := spec.Native(parameters)
+	value, err := command.New(requestType, parameters)
 	if err != nil {
 		return device.Order{}, err
 	}
 	if uuid == "" {
 		uuid = eventstore.NewUUID().String()
 	}
-	body, err := plist.MarshalCommand(uuid, requestType, native)
+	body, err := plist.MarshalCommand(uuid, requestType, value.Native())
 	if err != nil {
 		return device.Order{}, domain.Refusef(domain.Invalid, "the parameters make no property list")
 	}
 	shown, err := masked(requestType, parameters)
 	return device.Order{
-		UUID: uuid, RequestType: requestType, Body: body, Parameters: shown, Renews: renews(requestType, native["Payload"]),
+		UUID: uuid, RequestType: requestType, Body: body, Parameters: shown, Renews: renews(requestType, value.Native()["Payload"]),
 	}, err
 }
 
@@ -66,7 +58,7 @@ func masked(requestType string, parameters map[string]any) (json.RawMessage, err
 }
 
 // RawOrder makes an order from a command as a property list, which is delivered as it stands: its CommandUUID is
-// kept, and its keys are not checked. The catalogue need not know the command.
+// kept, and the order says what the catalogue would have refused of its keys. The catalogue need not know the command.
 func RawOrder(plistBody []byte) (device.Order, error) {
 	text, err := plist.ToJSON(plistBody)
 	if err != nil {
@@ -91,9 +83,26 @@ func RawOrder(plistBody []byte) (device.Order, error) {
 	_ = json.Unmarshal(raw.Command["Payload"], &payload)
 	shown, err := maskedRaw(requestType, raw.Command)
 	return device.Order{
+		Raw: true, Against: against(requestType, text),
 		UUID: raw.CommandUUID, RequestType: requestType, Body: bytes.Clone(plistBody), Parameters: shown,
 		Renews: renews(requestType, payload),
 	}, err
+}
+
+// against says what the catalogue has against a message's command, or nothing.
+func against(requestType string, message []byte) string {
+	var raw struct{ Command map[string]any }
+	read := json.NewDecoder(bytes.NewReader(message))
+	read.UseNumber()
+	if err := read.Decode(&raw); err != nil {
+		return "its keys cannot be read"
+	}
+	delete(raw.Command, "RequestType")
+	_, err := command.New(requestType, raw.Command)
+	if refusal, refused := domain.Refused(err); refused {
+		return refusal.Text
+	}
+	return ""
 }
 
 func rawWrong(what string) error {

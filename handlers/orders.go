@@ -36,6 +36,26 @@ func (o *Orders) Send(ctx context.Context, c Caller, deviceID string, channel de
 	return order.UUID, change.Position, nil
 }
 
+// SendRaw does what Send does for an order that somebody wrote himself, and says what the catalogue would have refused
+// of it. What it would have refused is for administrators alone.
+func (o *Orders) SendRaw(ctx context.Context, c Caller, deviceID string, channel device.ChannelID, order device.Order, noPush bool) (against string, at eventstore.Position, err error) {
+	if err := c.Change(); err != nil {
+		return "", 0, err
+	}
+	change, err := o.Devices.Update(ctx, deviceID, Meta(ctx, c), func(d device.Device, now time.Time) ([]domain.Event, error) {
+		events, err := d.Order(channel, order, noPush, now)
+		if len(events) > 0 {
+			against = events[0].(device.CommandQueued).Against
+		}
+		if err == nil && against != "" && c.Administer() != nil {
+			return nil, domain.WithHint(domain.Refusef(domain.Forbidden, "the catalogue refuses this command: %s", against),
+				"mend it, or let an administrator order it all the same")
+		}
+		return events, err
+	})
+	return against, change.Position, err
+}
+
 // Cancel takes a waiting command back. A device that is fetching it at this moment may do it all the same.
 func (o *Orders) Cancel(ctx context.Context, c Caller, deviceID, uuid, reason string) (eventstore.Position, error) {
 	if err := c.Change(); err != nil {

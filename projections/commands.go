@@ -60,7 +60,7 @@ func (c *commands) apply(tx Tx, r *record) error {
 	case device.CommandCancelled:
 		return c.settled(tx, r, Cancelled, e.Reason)
 	case device.CommandSuperseded:
-		return c.settled(tx, r, Superseded, e.By)
+		return c.settled(tx, r, Superseded, or(e.By, e.Reason))
 	case device.ResultUnmatched:
 		return nil
 	}

@@ -50,6 +50,9 @@ func summariseCommand(e domain.Event, s Scene) string {
 	case device.CommandCancelled:
 		return fmt.Sprintf("%s cancelled %s for %s%s", s.Actor, e.RequestType, who, because(e.Reason))
 	case device.CommandSuperseded:
+		if e.By == "" {
+			return fmt.Sprintf("%s for %s cannot work any more%s", e.RequestType, who, because(e.Reason))
+		}
 		return fmt.Sprintf("%s for %s gave way to a later order by %s", e.RequestType, who, s.Actor)
 	case device.CommandExpired:
 		return fmt.Sprintf("%s for %s%s expired before it was fetched", e.RequestType, who, orderedBy(s))

@@ -102,6 +102,7 @@ type speaker struct {
 	by          string // mtls, signature, sha1, none, or a key of certificateHeaders or badSignatures
 	method      string
 	path        string
+	query       string
 	contentType string
 	binary      bool
 	chunked     bool
@@ -120,6 +121,8 @@ func (s *story) speaker(args []string, least int) (speaker, []string, error) {
 			r.method = args[1]
 		case "-type":
 			r.contentType = args[1]
+		case "-query": // of the URL, as an enrolment profile may have it
+			r.query = "?" + args[1]
 		case "-binary", "-chunked":
 			r.binary, r.chunked = r.binary || args[0] == "-binary", r.chunked || args[0] == "-chunked"
 			args = args[1:]
@@ -138,7 +141,7 @@ func (s *story) speaker(args []string, least int) (speaker, []string, error) {
 
 // request sends the body in the speaker's name and prints the status and the answer.
 func (s *story) request(out io.Writer, r speaker, body []byte) error {
-	req, err := http.NewRequestWithContext(context.Background(), r.method, s.url+r.path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(context.Background(), r.method, s.url+r.path+r.query, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,10 @@ func before(v, w string) bool {
 // number returns the first number of a version and what follows it. What is no number counts as 0.
 func number(version string) (n int, rest string) {
 	first, rest, _ := strings.Cut(version, ".")
+	first, _, supplemental := strings.Cut(first, " ") // 13.6.1 (a)
 	n, _ = strconv.Atoi(first)
+	if supplemental {
+		rest = ""
+	}
 	return n, rest
 }

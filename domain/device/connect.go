@@ -116,20 +116,49 @@ func (d Device) next(channel ChannelID, newSession bool, at time.Time) (events [
 	if !ok || !c.Enrolled || d.Status != StatusEnrolled && d.Status != StatusPresumedUnmanaged {
 		return nil, false
 	}
-	var best *Item
+	for _, item := range c.Queue {
+		if item.expired(at) {
+			events = append(events, CommandExpired{channel, item.UUID, item.RequestType})
+		}
+	}
+	var unfit []*Item
+	for {
+		best := c.best(newSession, at, unfit)
+		if best == nil {
+			return events, false
+		}
+		reason := d.unfit(channel, best)
+		if reason == "" {
+			return append(events, CommandDelivered{channel, best.UUID, best.RequestType, best.Deliveries + 1, newSession}), true
+		}
+		events = append(events, CommandSuperseded{channel, best.UUID, best.RequestType, "", reason})
+		unfit = append(unfit, best)
+	}
+}
+
+// best returns the command that goes first among those that may be offered now, nil if there is none.
+func (c Channel) best(newSession bool, at time.Time, without []*Item) (best *Item) {
 	for _, item := range c.Queue {
 		switch {
-		case item.expired(at):
-			events = append(events, CommandExpired{channel, item.UUID, item.RequestType})
-		case item.Deferred && !newSession, at.Before(item.NotBefore):
+		case item.expired(at), item.Deferred && !newSession, at.Before(item.NotBefore), slices.Contains(without, item):
 		case best == nil || item.before(best):
 			best = item
 		}
 	}
-	if best != nil {
-		events = append(events, CommandDelivered{channel, best.UUID, best.RequestType, best.Deliveries + 1, newSession})
+	return best
+}
+
+// unfit says why a command that was ordered cannot work by now, or nothing if it can. One that is at the device is
+// left to the device; so is one that somebody wrote himself.
+func (d Device) unfit(channel ChannelID, item *Item) string {
+	if item.Raw || item.Out || item.Judged == d.Revision {
+		return ""
 	}
-	return events, best != nil
+	refusal, refused := domain.Refused(d.Suits(channel, item.RequestType, item.Parameters))
+	if !refused {
+		return ""
+	}
+	return refusal.Text
 }
 
 // expired reports whether the command's time is over. One that is out may still be answered.

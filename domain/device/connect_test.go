@@ -37,11 +37,11 @@ func TestConnect(t *testing.T) {
 		{"done: the next", two, says("Acknowledged", "1"), events{acknowledged("1"), delivered("2", 1)}, 0},
 		{"done: nothing else waits", out, says("Acknowledged", "1"), one(acknowledged("1")), 0},
 		{"done, with all that it says", out, full("Acknowledged"), one(device.CommandAcknowledged{
-			UUID: "1", RequestType: "DeviceLock", Result: result, Secrets: map[string]json.RawMessage{"k": result}}), 0},
-		{"failed: over, and the next", two, says("Error", "1"), events{device.CommandFailed{UUID: "1", RequestType: "DeviceLock"}, delivered("2", 1)}, 0},
-		{"failed, with all that it says", out, full("Error"), one(device.CommandFailed{UUID: "1", RequestType: "DeviceLock", ErrorChain: chain, Result: result}), 0},
-		{"not understood: over, and the next", two, says("CommandFormatError", "1"), events{device.CommandFormatRejected{UUID: "1", RequestType: "DeviceLock"}, delivered("2", 1)}, 0},
-		{"not understood, with all that it says", out, full("CommandFormatError"), one(device.CommandFormatRejected{UUID: "1", RequestType: "DeviceLock", ErrorChain: chain, Result: result}), 0},
+			UUID: "1", RequestType: "ProfileList", Result: result, Secrets: map[string]json.RawMessage{"k": result}}), 0},
+		{"failed: over, and the next", two, says("Error", "1"), events{device.CommandFailed{UUID: "1", RequestType: "ProfileList"}, delivered("2", 1)}, 0},
+		{"failed, with all that it says", out, full("Error"), one(device.CommandFailed{UUID: "1", RequestType: "ProfileList", ErrorChain: chain, Result: result}), 0},
+		{"not understood: over, and the next", two, says("CommandFormatError", "1"), events{device.CommandFormatRejected{UUID: "1", RequestType: "ProfileList"}, delivered("2", 1)}, 0},
+		{"not understood, with all that it says", out, full("CommandFormatError"), one(device.CommandFormatRejected{UUID: "1", RequestType: "ProfileList", ErrorChain: chain, Result: result}), 0},
 		{"the answer was lost: handed out again", out, says("Idle", ""), one(first("1", 2)), 0},
 		{"an unknown answer comes: it is kept, and what is out is handed out again", out, says("Acknowledged", "9"), events{unmatched("9", "Acknowledged", "unknown"), delivered("1", 2)}, 0},
 		{"an answer without an id", out, says("Acknowledged", ""), events{unmatched("", "Acknowledged", "unknown"), delivered("1", 2)}, 0},
@@ -73,23 +73,23 @@ func TestNotNow(t *testing.T) {
 		{"but it goes after that, in that session", then(put, events{acknowledged("2"), waiting("3"), first("3", 1)}), says("Acknowledged", "3"),
 			events{acknowledged("3"), delivered("1", 2)}, 0},
 		{"put off a second time", then(put, events{acknowledged("2"), first("1", 2)}), says("NotNow", "1"), one(deferred("1", 2)), 0},
-		{"higher priority is no reason to ask again", then(two, one(queued("", device.Order{UUID: "h", RequestType: "DeviceLock", Body: []byte("h"), Priority: 9})),
+		{"higher priority is no reason to ask again", then(two, one(queued("", device.Order{UUID: "h", RequestType: "ProfileList", Body: []byte("h"), Priority: 9})),
 			events{delivered("h", 1), deferred("h", 1)}), says("NotNow", "1"), events{deferred("1", 1), delivered("2", 1)}, 0},
-		{"a user's NotNow is the user's", then(both, events{queued("u", order("1")), waiting("2")}, one(device.CommandDelivered{Channel: "u", UUID: "1", RequestType: "DeviceLock", Attempt: 1})),
-			saysOn("u", "NotNow", "1", noon), one(device.CommandDeferred{Channel: "u", UUID: "1", RequestType: "DeviceLock", Deferrals: 1}), 0},
+		{"a user's NotNow is the user's", then(both, events{queued("u", order("1")), waiting("2")}, one(device.CommandDelivered{Channel: "u", UUID: "1", RequestType: "ProfileList", Attempt: 1})),
+			saysOn("u", "NotNow", "1", noon), one(device.CommandDeferred{Channel: "u", UUID: "1", RequestType: "ProfileList", Deferrals: 1}), 0},
 		{"done after all", then(put, one(acknowledged("2"))), says("Acknowledged", "1"), one(acknowledged("1")), 0},
 	})
 }
 
 func TestChannelsAreApart(t *testing.T) {
-	hers := device.CommandDelivered{Channel: "u", UUID: "1", RequestType: "DeviceLock", Attempt: 1, NewSession: true}
+	hers := device.CommandDelivered{Channel: "u", UUID: "1", RequestType: "ProfileList", Attempt: 1, NewSession: true}
 	given := then(both, events{queued("u", order("1")), hers})
 	check(t, []decision{
 		{"a user's command is not the device's", given, saysOn("", "Idle", "", morning), nil, 0},
 		{"nor another user's", given, saysOn("v", "Idle", "", morning), nil, 0},
 		{"the device answers for a user: kept, and nothing changes", given, says("Acknowledged", "1"), one(unmatched("1", "Acknowledged", "foreign")), 0},
 		{"a device's NotNow does not put off a user's command", given, says("NotNow", "1"), one(unmatched("1", "NotNow", "foreign")), 0},
-		{"the user answers", given, saysOn("u", "Acknowledged", "1", noon), one(device.CommandAcknowledged{Channel: "u", UUID: "1", RequestType: "DeviceLock"}), 0},
+		{"the user answers", given, saysOn("u", "Acknowledged", "1", noon), one(device.CommandAcknowledged{Channel: "u", UUID: "1", RequestType: "ProfileList"}), 0},
 		{"a user that was not seen since the device enrolled again", then(both, events{again(2, "A"), token}), saysOn("u", "Idle", "", morning), nil, 0},
 	})
 	if c, _ := fold(append(given, unmatched("1", "Acknowledged", "foreign")), noon).Channel("u"); len(c.Queue) != 1 {
@@ -120,8 +120,8 @@ func TestQuietPolls(t *testing.T) {
 		}
 	}
 	gone := device.PresumedUnmanaged{Reason: "silent"}
-	soon := device.Order{UUID: "1", RequestType: "DeviceLock", Body: []byte("1"), ExpiresAt: morning}
-	expired := device.CommandExpired{UUID: "1", RequestType: "DeviceLock"}
+	soon := device.Order{UUID: "1", RequestType: "ProfileList", Body: []byte("1"), ExpiresAt: morning}
+	expired := device.CommandExpired{UUID: "1", RequestType: "ProfileList"}
 	check(t, []decision{
 		{"soon after the last", enrolled, polls(3, 15*time.Minute-1), nil, 0},
 		{"a quarter of an hour after the last", enrolled, polls(3, 15*time.Minute), one(device.Seen{Polls: 3}), 0},
@@ -138,7 +138,7 @@ func TestWhenCommandsAreDue(t *testing.T) {
 	low.Priority, high.Priority = -1, 5
 	later, brief := order("later"), order("brief")
 	later.NotBefore, brief.ExpiresAt = noon.Add(1), noon
-	expired := device.CommandExpired{UUID: "brief", RequestType: "DeviceLock"}
+	expired := device.CommandExpired{UUID: "brief", RequestType: "ProfileList"}
 	out := then(enrolled, events{queued("", brief), first("brief", 1)})
 	check(t, []decision{
 		{"in the order in which they came", then(enrolled, events{waiting("1"), waiting("2")}), says("Idle", ""), one(first("1", 1)), 0},

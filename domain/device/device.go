@@ -43,10 +43,14 @@ type Device struct {
 	Claimed     string // the identity of an Authenticate that no TokenUpdate has confirmed yet
 	Renewing    bool   // that Authenticate was the effect of a new enrolment profile of ours
 
-	ProductName, OSVersion string
-	Supervised             *bool // nil while unknown
-	Awaiting               bool  // the device waits in Setup Assistant for DeviceConfigured
-	Erased                 bool  // its personal data was, and it has not enrolled since: nothing that it says is kept
+	ProductName, OSVersion string // as its Authenticate told
+
+	Facts    Facts
+	Things   Things
+	Revision int // of Facts and Things: counted up when they change
+
+	Awaiting bool // the device waits in Setup Assistant for DeviceConfigured
+	Erased   bool // its personal data was, and it has not enrolled since: nothing that it says is kept
 
 	UnlockToken    []byte
 	BootstrapToken []byte
@@ -83,6 +87,7 @@ type Item struct {
 	Deferrals  int
 	Out        bool // handed out, and neither answered nor put off since: the device may be at it
 	OutSince   time.Time
+	Judged     int  // the Revision at which it was found to suit
 	Deferred   bool // NotNow was said in the session that still goes on: not offered again before the next
 }
 
@@ -129,7 +134,8 @@ func (c Channel) Reachable() bool { return c.Enrolled && len(c.Token) > 0 && c.P
 
 // Size returns the device's approximate size in memory, in bytes.
 func Size(d Device) int {
-	n := 560 + len(d.UnlockToken) + len(d.BootstrapToken) + 40*len(d.Settled) + 64*len(d.Keys) + 160*len(d.Pairings) + 40*len(d.Clones)
+	n := 560 + len(d.UnlockToken) + len(d.BootstrapToken) + 40*len(d.Settled) + 64*len(d.Keys) + 160*len(d.Pairings) + 40*len(d.Clones) +
+		48*len(d.Things.Foreign) + 48*len(d.Things.Apps)
 	for _, c := range d.Channels {
 		n += 260 + len(c.Token) + len(c.PushMagic)
 		for _, item := range c.Queue {

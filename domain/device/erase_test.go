@@ -17,8 +17,8 @@ func TestErase(t *testing.T) {
 	check(t, []decision{
 		{"a device", enrolled, erase("asked for"), one(erased), 0},
 		{"what waits is cancelled", then(both, events{queued("", o), queued("u", hers)}), erase("asked for"), events{
-			device.CommandCancelled{UUID: "1", RequestType: "DeviceLock", Reason: "its personal data was erased"},
-			device.CommandCancelled{Channel: "u", UUID: "2", RequestType: "DeviceLock", Reason: "its personal data was erased"}, erased,
+			device.CommandCancelled{UUID: "1", RequestType: "ProfileList", Reason: "its personal data was erased"},
+			device.CommandCancelled{Channel: "u", UUID: "2", RequestType: "ProfileList", Reason: "its personal data was erased"}, erased,
 		}, 0},
 		{"one that has left", then(enrolled, one(left)), erase("asked for"), one(erased), 0},
 		{"twice", then(enrolled, one(erased)), erase("asked for"), nil, 0},
@@ -59,7 +59,7 @@ func TestAnErasedDeviceIsTheSameWithAndWithoutItsKeys(t *testing.T) {
 	})
 	empty := events{
 		seen, pinned, device.TokenUpdated{Topic: "topic", Enrolled: true}, device.TokenUpdated{Channel: "u", Topic: "topic", Enrolled: true},
-		device.BootstrapTokenEscrowed{}, device.CommandQueued{UUID: "1", RequestType: "DeviceLock"}, device.SubjectErased{Reason: "asked for"},
+		device.BootstrapTokenEscrowed{}, device.CommandQueued{UUID: "1", RequestType: "ProfileList"}, device.SubjectErased{Reason: "asked for"},
 	}
 	fold := func(history events) (d device.Device) {
 		for _, e := range history {

@@ -157,6 +157,8 @@ type Order struct {
 	Reason       string          `json:",omitempty"` // why, in the words of whoever ordered it
 	Key          string          `json:",omitempty"` // idempotency key
 	Renews       bool            `json:",omitempty"` // it replaces the enrolment profile
+	Raw          bool            `json:",omitempty"` // a property list that somebody wrote himself: the catalogue refuses nothing of it
+	Against      string          `json:",omitempty"` // what the catalogue would have refused of it
 }
 
 // A CommandQueued says that a command waits for a channel.
@@ -172,6 +174,8 @@ type CommandQueued struct {
 	Key          string          `json:",omitempty"`
 	NoPush       bool            `json:",omitempty"` // the channel is not to be woken for it
 	Renews       bool            `json:",omitempty"` // it replaces the enrolment profile: what waits stays
+	Raw          bool            `json:",omitempty"` // a property list that somebody wrote himself
+	Against      string          `json:",omitempty"` // what the catalogue would have refused of it
 	Parameters   json.RawMessage `seal:"personal" json:",omitempty"`
 	Body         Document        `seal:"secret" json:",omitempty"`
 }
@@ -229,12 +233,14 @@ type CommandCancelled struct {
 	Reason      string `seal:"personal"` // a person's own words
 }
 
-// A CommandSuperseded says that a later command took a waiting one's place.
+// A CommandSuperseded says that a later command took a waiting one's place, or that what is known of the device by
+// now says that it cannot work.
 type CommandSuperseded struct {
 	Channel     ChannelID `json:",omitempty"`
 	UUID        string
 	RequestType string
-	By          string // UUID of the later one
+	By          string // UUID of the later one; empty if there is none
+	Reason      string `json:",omitempty"` // why it cannot work any more
 }
 
 // A CommandExpired says that nobody fetched a command in its time.

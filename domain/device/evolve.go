@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/command"
 )
 
 // Evolve returns the device after the event e, which happened at the time at.
@@ -76,6 +77,7 @@ func (d Device) evolveQueue(e domain.Event, at time.Time) Device {
 		if e.Channel == "" && e.RequestType == "DeviceConfigured" {
 			d.Awaiting = false
 		}
+		d = d.tells(e)
 		return d.settled(e.Channel, e.UUID).seen(at)
 	case CommandFailed:
 		return d.settled(e.Channel, e.UUID).seen(at)
@@ -100,11 +102,12 @@ func (d Device) authenticated(e Authenticated) Device {
 	if e.Certificate != d.Certificate {
 		d.Claimed = e.Certificate
 	}
+	d = d.learned(func(f *Facts) { f.enrolled(e) })
 	if e.Renewal {
 		return d // if the profile is not replaced after all, the enrolment goes on as it is
 	}
 	d.Status = StatusAuthenticated
-	d.Awaiting, d.Supervised, d.BootstrapToken, d.Pairings = false, nil, nil, nil
+	d.Awaiting, d.BootstrapToken, d.Pairings, d.Things = false, nil, nil, Things{}
 	own, _ := d.Channel("") // keeps its push data: if the enrolment fails, the old one lives on
 	own.Enrolled, own.Queue, own.Announced = false, nil, ""
 	d.Channels = []Channel{own}
@@ -119,6 +122,9 @@ func (d Device) tokenUpdated(e TokenUpdated, at time.Time) Device {
 		if len(e.UnlockToken) > 0 {
 			d.UnlockToken = e.UnlockToken
 		}
+	}
+	if e.User.UserID == sharedUser {
+		d = d.learned(func(f *Facts) { f.SharedIPad = command.Yes })
 	}
 	return d.with(e.Channel, func(c *Channel) {
 		c.Token, c.PushMagic, c.Since = e.Token, e.PushMagic, at
@@ -142,8 +148,8 @@ func (d Device) queued(e CommandQueued) Device {
 		c.Queue = append(slices.Clip(c.Queue), &Item{Order: Order{
 			UUID: e.UUID, RequestType: e.RequestType, Body: e.Body, Parameters: e.Parameters, Priority: e.Priority,
 			NotBefore: e.NotBefore, ExpiresAt: e.ExpiresAt, SupersedeKey: e.SupersedeKey, Reason: e.Reason, Key: e.Key,
-			Renews: e.Renews,
-		}})
+			Renews: e.Renews, Raw: e.Raw,
+		}, Judged: d.Revision})
 	})
 }
 

@@ -50,7 +50,7 @@ func one(e domain.Event) events { return events{e} }
 
 // order returns an order for a command, which is its own body.
 func order(uuid string) device.Order {
-	return device.Order{UUID: uuid, RequestType: "DeviceLock", Body: []byte(uuid)}
+	return device.Order{UUID: uuid, RequestType: "ProfileList", Body: []byte(uuid)}
 }
 
 func queued(channel device.ChannelID, o device.Order) device.CommandQueued {
@@ -63,7 +63,7 @@ func queued(channel device.ChannelID, o device.Order) device.CommandQueued {
 func waiting(uuid string) device.CommandQueued { return queued("", order(uuid)) }
 
 func delivered(uuid string, attempt int) device.CommandDelivered {
-	return device.CommandDelivered{UUID: uuid, RequestType: "DeviceLock", Attempt: attempt}
+	return device.CommandDelivered{UUID: uuid, RequestType: "ProfileList", Attempt: attempt}
 }
 
 // first is a delivery that begins a session.
@@ -74,15 +74,15 @@ func first(uuid string, attempt int) device.CommandDelivered {
 }
 
 func deferred(uuid string, times int) device.CommandDeferred {
-	return device.CommandDeferred{UUID: uuid, RequestType: "DeviceLock", Deferrals: times}
+	return device.CommandDeferred{UUID: uuid, RequestType: "ProfileList", Deferrals: times}
 }
 
 func acknowledged(uuid string) device.CommandAcknowledged {
-	return device.CommandAcknowledged{UUID: uuid, RequestType: "DeviceLock"}
+	return device.CommandAcknowledged{UUID: uuid, RequestType: "ProfileList"}
 }
 
 func cancelled(channel device.ChannelID, uuid, reason string) device.CommandCancelled {
-	return device.CommandCancelled{Channel: channel, UUID: uuid, RequestType: "DeviceLock", Reason: reason}
+	return device.CommandCancelled{Channel: channel, UUID: uuid, RequestType: "ProfileList", Reason: reason}
 }
 
 func unmatched(uuid, status, because string) device.ResultUnmatched {

@@ -35,14 +35,21 @@ func (d Device) Order(channel ChannelID, o Order, noPush bool, at time.Time) ([]
 		return nil, domain.WithHint(domain.Refusef(domain.Conflict, "%d commands wait for the device already", maxQueue),
 			"clear its queue, or find out why it no longer calls")
 	}
+	unfit := d.Suits(channel, o.RequestType, o.Parameters)
+	switch refusal, refused := domain.Refused(unfit); {
+	case refused && !o.Raw:
+		return nil, unfit
+	case refused && o.Against == "":
+		o.Against = refusal.Text
+	}
 	events := []domain.Event{CommandQueued{
 		Channel: channel, UUID: o.UUID, RequestType: o.RequestType, Priority: o.Priority, NotBefore: o.NotBefore,
-		ExpiresAt: o.ExpiresAt, SupersedeKey: o.SupersedeKey, Reason: o.Reason, Key: o.Key, NoPush: noPush, Renews: o.Renews,
+		ExpiresAt: o.ExpiresAt, SupersedeKey: o.SupersedeKey, Reason: o.Reason, Key: o.Key, NoPush: noPush, Renews: o.Renews, Raw: o.Raw, Against: o.Against,
 		Parameters: o.Parameters, Body: o.Body,
 	}}
 	for _, item := range c.Queue {
 		if o.SupersedeKey != "" && item.SupersedeKey == o.SupersedeKey && !item.Out {
-			events = append(events, CommandSuperseded{channel, item.UUID, item.RequestType, o.UUID})
+			events = append(events, CommandSuperseded{channel, item.UUID, item.RequestType, o.UUID, ""})
 		}
 	}
 	return events, nil

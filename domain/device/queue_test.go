@@ -100,7 +100,7 @@ func TestSupersede(t *testing.T) {
 	keyed := func(uuid, key string) device.Order { o := order(uuid); o.SupersedeKey = key; return o }
 	two := then(enrolled, events{queued("", keyed("1", "wifi")), queued("", keyed("2", "wifi")), queued("", keyed("3", "vpn")), waiting("4")})
 	superseded := func(uuid string) device.CommandSuperseded {
-		return device.CommandSuperseded{UUID: uuid, RequestType: "DeviceLock", By: "9"}
+		return device.CommandSuperseded{UUID: uuid, RequestType: "ProfileList", By: "9"}
 	}
 	new9 := queued("", keyed("9", "wifi"))
 	check(t, []decision{

@@ -20,6 +20,7 @@ type result struct {
 	PushError    string `json:"push_error,omitempty"`
 	PushResult   string `json:"push_result,omitempty"` // Apple's id of the push, or the request's
 	CommandError string `json:"command_error,omitempty"`
+	Against      string `json:"catalogue_against,omitempty"` // what the catalogue would have refused; it was ordered all the same
 	note
 }
 

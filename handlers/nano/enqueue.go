@@ -43,16 +43,16 @@ func (d *Door) enqueue(c echo.Context) error {
 	a := answer{NoPush: c.QueryParam("nopush") != "", CommandUUID: order.UUID, RequestType: order.RequestType}
 	a.Status = each(ids, func(id string) result {
 		dev, channel := d.names(id)
-		_, _, err := d.Orders.Send(c.Request().Context(), who, dev, channel, order, a.NoPush)
+		against, _, err := d.Orders.SendRaw(c.Request().Context(), who, dev, channel, order, a.NoPush)
 		if err != nil {
 			r := result{}
 			r.CommandError, r.note = d.explain(c, err)
 			return r
 		}
 		if a.NoPush {
-			return result{}
+			return result{Against: against}
 		}
-		return result{PushResult: d.request(c)}
+		return result{PushResult: d.request(c), Against: against}
 	})
 	status := a.status()
 	for id, r := range a.Status {

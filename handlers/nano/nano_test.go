@@ -501,3 +501,26 @@ func TestAPushCertificateThatIsRefused(t *testing.T) {
 		t.Errorf("files put together without a line's end: %d %v", code, told)
 	}
 }
+
+// What the catalogue would have refused of a raw command is an administrator's to order, and is said.
+func TestTheCatalogueHasSomethingAgainstIt(t *testing.T) {
+	h := build(t)
+	h.enrol("U1", topic)
+	wrong := strings.ReplaceAll(command("W"), "<key>RequestType</key>", "<key>Nonsense</key><true/><key>RequestType</key>")
+	h.role = operator.Operator
+	if code, told := h.ask("PUT", "/v1/enqueue/U1?nopush=1", wrong); code != 500 || status(told, "U1")["code"] != "forbidden" {
+		t.Errorf("an operator is answered %d %v", code, told)
+	}
+	h.role = operator.Administrator
+	code, told := h.ask("PUT", "/v1/enqueue/U1?nopush=1", wrong)
+	if says, _ := status(told, "U1")["catalogue_against"].(string); code != 200 || !strings.Contains(says, "Nonsense") {
+		t.Errorf("an administrator is answered %d %v", code, told)
+	}
+	h.role = operator.Operator
+	if code, told := h.ask("PUT", "/v1/enqueue/U1?nopush=1", command("R")); code != 200 || status(told, "U1") != nil && len(status(told, "U1")) > 0 {
+		t.Errorf("an operator with a command that has nothing against it is answered %d %v", code, told)
+	}
+	if got := h.queue("U1", ""); !reflect.DeepEqual(got, []string{"W", "R"}) {
+		t.Errorf("the queue is %v", got)
+	}
+}

@@ -114,7 +114,11 @@ func (h *house) live(d *mdmtest.Device) {
 	for _, u := range append([]*mdmtest.User{nil}, d.Users...) {
 		var queued []string
 		for i := range 10 {
-			queued = append(queued, h.order(d, u, mdmtest.Inventory[i%len(mdmtest.Inventory)]))
+			question := mdmtest.Inventory[i%len(mdmtest.Inventory)]
+			if u != nil {
+				question = mdmtest.Question{RequestType: "ProfileList"} // users have little else
+			}
+			queued = append(queued, h.order(d, u, question))
 		}
 		var delivered []mdmtest.Delivery
 		for range 50 {
