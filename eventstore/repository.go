@@ -26,6 +26,10 @@ type Repository[S, E any] struct {
 	Every     int64            // versions between snapshots; 200 if zero
 	Logger    *slog.Logger     // slog.Default() if nil
 
+	// Shared says that others append to the same streams. An append finds out by itself that a stream has moved on; a
+	// decision by which nothing is appended is only believed after a look whether it has.
+	Shared bool
+
 	once  sync.Once
 	cache *cache[S]
 	locks *locks
@@ -86,6 +90,9 @@ func (r *Repository[S, E]) attempt(ctx context.Context, id string, meta Meta, de
 	at := r.Now().UTC().Truncate(time.Microsecond)
 	events, err := decide(state, at)
 	if err != nil || len(events) == 0 {
+		if moved := r.moved(ctx, stream, entry[S]{state, version}); moved != nil {
+			return Change[S, E]{}, moved
+		}
 		return Change[S, E]{State: state, Version: version}, err
 	}
 	envelopes, err := r.encode(stream, version, at, meta, events)
@@ -103,6 +110,20 @@ func (r *Repository[S, E]) attempt(ctx context.Context, id string, meta Meta, de
 	r.cache.put(id, entry[S]{state, version}, r.Size(state))
 	r.snapshot(stream, before, version, state)
 	return Change[S, E]{state, version, events, envelopes[len(envelopes)-1].Position}, nil
+}
+
+// moved returns ErrConflict if others may append and have done so since the state was folded, and remembers what the state
+// is now.
+func (r *Repository[S, E]) moved(ctx context.Context, stream Stream, known entry[S]) error {
+	if !r.Shared {
+		return nil
+	}
+	now, err := r.replay(ctx, stream, known)
+	if err != nil || now.version == known.version {
+		return err
+	}
+	r.cache.put(stream.ID, now, r.Size(now.state))
+	return ErrConflict
 }
 
 // append waits for the outcome even if the caller leaves: otherwise the next one might load, and keep, a state

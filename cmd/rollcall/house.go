@@ -35,6 +35,7 @@ type house struct {
 	log        eventstore.Log
 	tree       ledger.Tree // over the log's events
 	index      func(context.Context) error
+	shared     bool // other servers may append to the log
 	snapshots  *embedded.Snapshots[device.Device]
 	codec      *seal.Codec[domain.Event]
 	pseudonyms seal.Pseudonyms
@@ -55,7 +56,7 @@ func openHouse(ctx context.Context, o opening, now func() time.Time) (*house, er
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	h := &house{dir: o.Dir, now: now, logger: o.Logger}
+	h := &house{dir: o.Dir, now: now, logger: o.Logger, shared: !o.embedded()}
 	if err := h.open(ctx, o); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
@@ -113,7 +114,7 @@ func (h *house) gather() {
 }
 
 func repository[S any](h *house, kind string, fold func(S, domain.Event, time.Time) S) *eventstore.Repository[S, domain.Event] {
-	return &eventstore.Repository[S, domain.Event]{Log: h.log, Codec: h.codec, Kind: kind, Fold: fold, Now: h.now, Logger: h.logger}
+	return &eventstore.Repository[S, domain.Event]{Log: h.log, Codec: h.codec, Kind: kind, Fold: fold, Now: h.now, Logger: h.logger, Shared: h.shared}
 }
 
 func (h *house) path(name string) string { return filepath.Join(h.dir, name) }

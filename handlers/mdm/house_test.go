@@ -43,6 +43,8 @@ type house struct {
 	ca    *authority
 	out   bytes.Buffer // the program's log
 
+	shared bool // there are other houses over the same log
+
 	mu      sync.Mutex
 	now     time.Time
 	refused map[string]int
@@ -100,10 +102,10 @@ func furnish(t testing.TB, log eventstore.Log, change func(*house)) *house {
 
 func (h *house) connectRepositories() {
 	h.door.Devices = &eventstore.Repository[device.Device, domain.Event]{
-		Log: h.log, Codec: h.codec, Kind: device.Kind, Fold: device.Device.Evolve, Size: device.Size, Now: h.clock,
+		Log: h.log, Codec: h.codec, Kind: device.Kind, Fold: device.Device.Evolve, Size: device.Size, Now: h.clock, Shared: h.shared,
 	}
 	h.door.Certificates = &eventstore.Repository[certificate.Certificate, domain.Event]{
-		Log: h.log, Codec: h.codec, Kind: certificate.Kind, Fold: certificate.Certificate.Evolve, Now: h.clock,
+		Log: h.log, Codec: h.codec, Kind: certificate.Kind, Fold: certificate.Certificate.Evolve, Now: h.clock, Shared: h.shared,
 	}
 	h.door.Strangers = &eventstore.Repository[Nobody, domain.Event]{
 		Log: h.log, Codec: h.codec, Kind: stranger.Kind, Now: h.clock,
