@@ -1,6 +1,8 @@
-// Command bench measures the built server under load: devices enrol, poll, are given commands and carry them out.
+// Command bench measures the built server under load: devices enrol, poll, are given commands and carry them out. Then it
+// measures the log alone. In the end it prints all figures in one table, or as JSON.
 //
 //	go run ./tests/bench -binary bin/rollcall
+//	go run ./tests/bench -only log -json
 //
 // The load shares the machine with the server. Every phase tells the rate, how long answers took, and what the server
 // and the load spent; every command is checked for order, loss and doubling. The views fold what has happened while the load
@@ -27,6 +29,8 @@ type settings struct {
 	commands    int
 	scale       int
 	keep        bool
+	only        string
+	json        bool
 }
 
 func main() {
@@ -37,25 +41,49 @@ func main() {
 	flag.IntVar(&s.commands, "commands", 5, "commands for each device")
 	flag.IntVar(&s.scale, "scale", 20000, "devices that are enrolled at the end, to see whether it stays as fast; 0 for none")
 	flag.BoolVar(&s.keep, "keep", false, "keep the servers' directories, and say where they are")
+	flag.StringVar(&s.only, "only", "", "measure only the server, or only the log")
+	flag.BoolVar(&s.json, "json", false, "print the figures as JSON on standard output, and all else on standard error")
+	write := flag.String("write", "", "a log to write to until somebody kills this process: part of the measurement")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := s.run(ctx); err != nil {
+	run := s.run
+	if *write != "" {
+		run = func(ctx context.Context) error { return writeForever(ctx, *write) }
+	}
+	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// run measures one server after the other, each on an empty directory.
+// run measures what is asked for, and prints it.
 func (s settings) run(ctx context.Context) error {
+	out := os.Stdout
+	if s.json {
+		os.Stdout = os.Stderr
+	}
+	r := &report{Machine: machine()}
+	var errs []error
+	if s.only != "log" {
+		errs = append(errs, s.measureServer(ctx, r))
+	}
+	if s.only != "server" {
+		errs = append(errs, s.measureLog(ctx, r))
+	}
+	return errors.Join(append(errs, r.print(out, s.json))...)
+}
+
+// measureServer measures one server after the other, each on an empty directory.
+func (s settings) measureServer(ctx context.Context, r *report) error {
 	fmt.Printf("%d devices, %d at once, %d commands each; every event is on disk before it is answered\n", s.devices, s.concurrency, s.commands)
-	mixed := s.measure(ctx, "inventory: DeviceInformation, SecurityInfo, 60 apps, profiles, certificates", mdmtest.Inventory)
-	plain := s.measure(ctx, "DeviceInformation alone", mdmtest.Inventory[:1])
-	return errors.Join(mixed, plain, s.grow(ctx))
+	mixed := s.measure(ctx, r, "inventory: DeviceInformation, SecurityInfo, 60 apps, profiles, certificates", mdmtest.Inventory)
+	plain := s.measure(ctx, r, "DeviceInformation alone", mdmtest.Inventory[:1])
+	return errors.Join(mixed, plain, s.grow(ctx, r))
 }
 
 // measure plays the four phases to a fresh server.
-func (s settings) measure(ctx context.Context, title string, questions []mdmtest.Question) error {
+func (s settings) measure(ctx context.Context, r *report, title string, questions []mdmtest.Question) error {
 	fmt.Printf("\n%s\n", title)
 	return s.withServer(ctx, func(srv *server) error {
 		load, err := s.load(srv, s.devices, 1)
@@ -74,12 +102,13 @@ func (s settings) measure(ctx context.Context, title string, questions []mdmtest
 		audit := load.Audit()
 		fmt.Printf("commands lost: %d, doubled: %d, out of order: %d\n", len(audit.Lost), len(audit.Doubled), len(audit.Disordered))
 		srv.account(before, answer)
+		r.add(srv.figures(title, enrol, idle, order, answer)...)
 		return err
 	})
 }
 
 // grow enrols many devices, a quarter at a time.
-func (s settings) grow(ctx context.Context) error {
+func (s settings) grow(ctx context.Context, r *report) error {
 	if s.scale == 0 {
 		return nil
 	}
@@ -93,6 +122,8 @@ func (s settings) grow(ctx context.Context) error {
 				return err
 			}
 			all = append(all, srv.phase(func() mdmtest.Phase { return load.Enrol(ctx) }))
+			r.add(row{Of: "server", What: fmt.Sprintf("enrolment requests, to %d devices", (quarter+1)*s.scale/4), Figure: all[quarter].Rate,
+				Unit: "/s", Want: "4,000, flat", Note: "p99 " + millis(all[quarter].P99)})
 		}
 		return errors.Join(trouble(all...), srv.settle(ctx))
 	})

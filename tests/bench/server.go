@@ -277,3 +277,16 @@ func (srv *server) account(before map[string]int64, answer mdmtest.Phase) {
 	fmt.Printf("disk: %d bytes a command, write-ahead logs included (%s); devices sent %d\n",
 		total/int64(max(answer.Commands, 1)), strings.Join(parts, ", "), answer.Sent/int64(max(answer.Commands, 1)))
 }
+
+// figures returns the rows of the four phases. The wanted ones are those of inventories, the dearest.
+func (srv *server) figures(title string, enrol, idle, order, answer mdmtest.Phase) []row {
+	short, _, _ := strings.Cut(title, ":")
+	round := float64(answer.Commands) / answer.Took.Seconds()
+	return []row{
+		{Of: "server", What: short + ": enrolment requests", Figure: enrol.Rate, Unit: "/s", Want: "4,000", Note: "p99 " + millis(enrol.P99)},
+		{Of: "server", What: short + ": idle polls", Figure: idle.Rate, Unit: "/s", Want: "9,000", Note: "p99 " + millis(idle.P99)},
+		{Of: "server", What: short + ": commands queued", Figure: order.Rate, Unit: "/s", Note: "p99 " + millis(order.P99)},
+		{Of: "server", What: short + ": command round trips", Figure: round, Unit: "/s", Want: "4,000", Note: "p99 " + millis(answer.P99)},
+		{Of: "server", What: short + ": peak memory", Figure: srv.peak(), Unit: "MiB", Want: "150 at most"},
+	}
+}
