@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 STATICCHECK  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCILINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help build demo test check lint race bench fuzz audit-graphql clean
+.PHONY: help build demo test check lint race bench fuzz audit-graphql parts clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 15
 
@@ -34,8 +34,10 @@ race: build ## every test, with the race detector
 
 check: lint race ## what must be green before a commit (the floor plan is one of the tests)
 
-bench: build ## figures: the server under load, then the log, the views and the codecs alone
-	$(GO) run ./tests/bench -binary bin/rollcall
+bench: build ## figures: the server under load, then the log alone, in one table (JSON=-json for programs); some five minutes
+	@$(GO) run ./tests/bench -binary bin/rollcall $(JSON)
+
+parts: ## figures of parts alone: appends, folds, codecs, property lists
 	$(GO) test -run '^$$' -bench . -benchmem ./eventstore/... ./projections/... ./handlers/plist/... ./handlers/mdm/
 
 FUZZTIME ?= 20s

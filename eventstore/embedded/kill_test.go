@@ -14,9 +14,11 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
+	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
 )
 
 // childEnv names the part that this test binary plays in a process of its own, and childDir its directory.
@@ -99,16 +101,25 @@ type place struct {
 	position eventstore.Position
 }
 
-// What was acknowledged before the process was killed is there, where it was said to be, once.
+// What was acknowledged before the process was killed is there, where it was said to be, once. The tree goes on from where it
+// was: what was signed before a kill holds after it.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	acknowledged := map[eventstore.UUID]place{}
+	roots := map[int64]tlog.Hash{}
 	for range 20 {
 		killDuringLoad(t, dir, 100+rand.IntN(900), acknowledged)
 		l := open(t, dir, embedded.Options{})
 		checkAcknowledged(t, l, acknowledged)
-		fits(t, l)
-		if err := l.Close(); err != nil {
+		root := fits(t, l)
+		for size, before := range roots {
+			if now, err := (&ledger.Ledger{Tree: l}).Root(t.Context(), size); err != nil || now != before {
+				t.Errorf("the root over the first %d events became %s, was %s (%v)", size, now, before, err)
+			}
+		}
+		head, err := l.Leaves(t.Context())
+		roots[head] = root
+		if err := errors.Join(err, l.Close()); err != nil {
 			t.Fatal(err)
 		}
 	}
