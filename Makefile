@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 STATICCHECK  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCILINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help build demo test check lint race bench fuzz audit-graphql parts clean
+.PHONY: help build demo test check lint race properties bench fuzz audit-graphql parts clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 15
 
@@ -31,6 +31,9 @@ lint: $(TOOLS)/staticcheck ## gofmt, vet, staticcheck, golangci-lint (if it can 
 
 race: build ## every test, with the race detector
 	$(GO) test -race ./...
+
+properties: ## ten thousand random lives of a device, instead of the hundred of every test run
+	$(GO) test ./domain/device -run 'ALifeLosesNoCommand|ARepeatedConnect' -rapid.checks=10000
 
 check: lint race ## what must be green before a commit (the floor plan is one of the tests)
 

@@ -52,6 +52,7 @@ func (l *life) happen(t *rapid.T, list events, err error) {
 	if _, refused := domain.Refused(err); err != nil && !refused {
 		t.Fatal(err)
 	}
+	l.generations(t, list)
 	for _, e := range list {
 		l.record(t, e)
 		l.device = l.device.Evolve(e, l.now)
@@ -60,6 +61,39 @@ func (l *life) happen(t *rapid.T, list events, err error) {
 		l.keep(l.device)
 		l.keep(l.device.Evolve(waiting("what might have been"), l.now))
 		l.device.Evolve(waiting("what else might have been"), l.now)
+	}
+}
+
+// generations checks that a renewal ends nothing, and any other Authenticate all that waits.
+func (l *life) generations(t *rapid.T, list events) {
+	if len(list) == 0 {
+		return
+	}
+	var authenticated *device.Authenticated
+	ends := 0
+	for _, e := range list {
+		switch e := e.(type) {
+		case device.Authenticated:
+			authenticated = &e
+		case device.CommandCancelled:
+			ends++
+		}
+	}
+	if authenticated == nil {
+		return
+	}
+	waits := 0
+	for _, f := range l.commands {
+		if !f.ended {
+			waits++
+		}
+	}
+	before := l.device.Generation
+	switch {
+	case authenticated.Renewal && (ends > 0 || authenticated.Generation != before):
+		t.Fatalf("a renewal ended %d commands, and generation %d became %d", ends, before, authenticated.Generation)
+	case !authenticated.Renewal && (ends != waits || authenticated.Generation != before+1):
+		t.Fatalf("of %d commands %d ended with their enrolment, and generation %d became %d", waits, ends, before, authenticated.Generation)
 	}
 }
 
@@ -90,6 +124,9 @@ func (l *life) record(t *rapid.T, e domain.Event) {
 	case device.CommandSuperseded:
 		if l.end(t, e.UUID, e.Channel, false).out {
 			t.Fatalf("%s was superseded while the device was at it", e.UUID)
+		}
+		if (e.By == "") == (e.Reason == "") || e.By != "" && l.commands[e.By] == nil {
+			t.Fatalf("%s was superseded by %q because %q", e.UUID, e.By, e.Reason)
 		}
 	case device.CommandExpired:
 		if f := l.end(t, e.UUID, e.Channel, false); f.out || f.ExpiresAt.IsZero() || l.now.Before(f.ExpiresAt) {
@@ -177,13 +214,23 @@ func (l *life) session(t *rapid.T, channel device.ChannelID, choose func() strin
 		if most--; most < 0 {
 			t.Fatal("the session does not end")
 		}
-		r = device.Report{Channel: channel, Status: choose(), UUID: handed}
+		r = device.Report{Channel: channel, Status: choose(), UUID: handed, Result: result(t)}
 	}
 }
 
+// result is an answer that may change what can work on the device.
+func result(t *rapid.T) json.RawMessage {
+	return json.RawMessage(rapid.SampledFrom([]string{
+		"", `{"QueryResponses":{"IsSupervised":false}}`, `{"QueryResponses":{"IsSupervised":true,"OSVersion":"27.0"}}`,
+		`{"QueryResponses":{"IsMultiUser":false}}`, `{"ManagedApplicationList":{}}`, `{"ProfileList":[{"PayloadIdentifier":"p","IsManaged":false}]}`,
+	}).Draw(t, "result"))
+}
+
 func (l *life) enroll(t *rapid.T) {
-	certificate := rapid.SampledFrom([]string{"A", "B"}).Draw(t, "certificate")
-	list, err := l.device.Authenticate(hello(certificate), l.now)
+	m := hello(rapid.SampledFrom([]string{"A", "B"}).Draw(t, "certificate"))
+	m.Identity.SerialNumber = rapid.SampledFrom([]string{"", "S", "S", "T"}).Draw(t, "serial number")
+	m.Renewal = rapid.SampledFrom([]string{"", "", "command 1", "command 2"}).Draw(t, "named by its URL")
+	list, err := l.device.Authenticate(m, l.now)
 	l.happen(t, list, err)
 	if rapid.IntRange(0, 4).Draw(t, "the profile fails") > 0 {
 		l.token(t, "")
@@ -199,6 +246,12 @@ func (l *life) token(t *rapid.T, channel device.ChannelID) {
 func (l *life) order(t *rapid.T) {
 	l.issued++
 	o := order(fmt.Sprint("command ", l.issued))
+	o.RequestType = rapid.SampledFrom([]string{
+		"ProfileList", "ProfileList", "DeviceInformation", "RestartDevice", "OSUpdateStatus", "ManagedApplicationList", "RemoveApplication", "InstallProfile",
+	}).Draw(t, "request type")
+	o.Parameters = json.RawMessage(rapid.SampledFrom([]string{"", `{"Identifier":"p"}`}).Draw(t, "parameters"))
+	o.Renews = o.RequestType == "InstallProfile"
+	o.Raw = rapid.IntRange(0, 4).Draw(t, "raw") == 0
 	o.Priority = rapid.IntRange(0, 1).Draw(t, "priority")
 	o.SupersedeKey = rapid.SampledFrom([]string{"", "", "wifi"}).Draw(t, "supersede key")
 	if rapid.IntRange(0, 3).Draw(t, "later") == 0 {
@@ -236,6 +289,14 @@ func (l *life) actions() map[string]func(*rapid.T) {
 		"answer anything": func(t *rapid.T) {
 			uuid := fmt.Sprint("command ", rapid.IntRange(0, l.issued+1).Draw(t, "which"))
 			l.connect(t, device.Report{Channel: drawChannel(t), Status: rapid.SampledFrom(statuses).Draw(t, "status"), UUID: uuid})
+		},
+		"log in": func(t *rapid.T) {
+			channel := rapid.SampledFrom([]device.ChannelID{"u", "v"}).Draw(t, "user")
+			list, err := l.device.ChallengeUser(channel, device.User{}, "n")
+			if rapid.Bool().Draw(t, "declined") {
+				list, err = l.device.AuthenticateUser(channel, device.User{})
+			}
+			l.happen(t, list, err)
 		},
 		"cancel": func(t *rapid.T) {
 			list, err := l.device.Cancel(fmt.Sprint("command ", rapid.IntRange(0, l.issued).Draw(t, "which")), "no")
