@@ -44,6 +44,8 @@ type Door struct {
 	AtOnce  int              // requests that run at the same time, others wait; 32 if zero
 	Logger  *slog.Logger     // slog.Default() if nil
 
+	Rebuilder Rebuilder // nobody if nil
+
 	schema graphql.Schema
 	ready  documents
 	slots  chan struct{}

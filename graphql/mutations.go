@@ -48,6 +48,7 @@ func (t *types) mutations() graphql.Fields {
 			all[name] = f
 		}
 	}
+	all["rebuildViews"] = t.rebuildViews()
 	return all
 }
 

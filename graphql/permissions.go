@@ -57,6 +57,8 @@ var permissions = map[string]permission{
 	"Mutation.createToken":         administer,
 	"Mutation.revokeToken":         administer,
 
+	"Mutation.rebuildViews": administer,
+
 	"Device":                read,
 	"DeviceConnection":      read,
 	"DeviceEdge":            read,

@@ -59,8 +59,15 @@ func (t *types) viewFields() graphql.Fields {
 		"version":    get("", must(graphql.Int), func(v view) any { return v.Version }),
 		"position":   get("The last event that it has folded.", must(graphql.ID), func(v view) any { return v.Position }),
 		"lag":        get("How many events it is behind.", must(graphql.Int), func(v view) any { return int(v.Lag) }),
-		"rebuilding": get("", must(graphql.Boolean), func(v view) any { return v.Rebuilding }),
-		"parked":     get("", many(t.parked), func(v view) any { return v.Parked }),
+		"rebuilding": get("It is being folded anew, beside the one that is served.", must(graphql.Boolean), func(v view) any { return v.Rebuilding }),
+		"rebuilt": get("The last event that the new one has folded; null unless it is being rebuilt.", graphql.ID, func(v view) any {
+			if !v.Rebuilding {
+				return nil
+			}
+			return v.Rebuilt
+		}),
+		"rebuildError": get("Why the last rebuild did not come to its end; null if it did.", graphql.String, func(v view) any { return orNull(v.RebuildError) }),
+		"parked":       get("", many(t.parked), func(v view) any { return v.Parked }),
 	}
 }
 

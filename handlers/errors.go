@@ -12,6 +12,7 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/projections"
 )
 
 // A Problem is an error as the caller is told it. It holds no secret, and nothing about a failure but its kind.
@@ -51,7 +52,7 @@ func Status(err error) int {
 // passing reports whether the same request may well succeed in a moment.
 func passing(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
-		errors.Is(err, eventstore.ErrConflict) || errors.Is(err, eventstore.ErrClosed)
+		errors.Is(err, eventstore.ErrConflict) || errors.Is(err, eventstore.ErrClosed) || errors.Is(err, projections.ErrBuilding)
 }
 
 // Explain returns err as its caller is told it. Failures are masked: their text may hold anything.
@@ -65,6 +66,8 @@ func Explain(ctx context.Context, err error) Problem {
 	p.Code = strings.ReplaceAll(strings.ToLower(http.StatusText(status)), " ", "-")
 	p.Message = http.StatusText(status)
 	switch {
+	case errors.Is(err, projections.ErrBuilding):
+		p.Code, p.Message, p.Hint = "unavailable", "the views are being built for this version of the server", "views { rebuilding rebuilt } tells how far that has come"
 	case passing(err):
 		p.Code, p.Message, p.Hint = "unavailable", "the server could not finish in time", "try again in a moment"
 	case status >= http.StatusInternalServerError:

@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -11,33 +10,30 @@ import (
 )
 
 // restore reads the checkpoints: where each view stands.
-func (v *Views) restore() error {
-	v.names.forget()
-	v.folders = nil
-	for _, one := range views() {
-		f := &folding{view: one, folder: one.fold(v.names), parked: map[string]bool{}}
-		if _, err := onerow(v.writer, `SELECT position, time FROM checkpoints WHERE view = ?`, []any{one.name},
+func (e *edition) restore() error {
+	e.names.forget()
+	e.folders = nil
+	for _, one := range e.views {
+		f := &folding{view: one, folder: one.fold(e.names), parked: map[string]bool{}}
+		if _, err := onerow(e.writer, `SELECT position, time FROM checkpoints WHERE view = ?`, []any{one.name},
 			&f.position, &f.time); err != nil {
 			return err
 		}
-		if err := v.writer.Query(`SELECT stream FROM parked WHERE view = ?`, []any{one.name}, func(r Row) error {
+		if err := e.writer.Query(`SELECT stream FROM parked WHERE view = ?`, []any{one.name}, func(r Row) error {
 			f.parked[r.Text(0)] = true
 			return nil
 		}); err != nil {
 			return err
 		}
-		v.folders = append(v.folders, f)
+		e.folders = append(e.folders, f)
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.reached = max(v.reached, eventstore.Position(v.slowest()))
 	return nil
 }
 
 // checkpoint writes where each view stands, in the transaction of its rows.
-func (v *Views) checkpoint() error {
-	for _, f := range v.folders {
-		if err := v.writer.Exec(`UPDATE checkpoints SET position = ?, time = ? WHERE view = ? AND position < ?`,
+func (e *edition) checkpoint() error {
+	for _, f := range e.folders {
+		if err := e.writer.Exec(`UPDATE checkpoints SET position = ?, time = ? WHERE view = ? AND position < ?`,
 			f.position, f.time, f.name, f.position); err != nil {
 			return fmt.Errorf("checkpoint of view %s: %w", f.name, err)
 		}
@@ -45,20 +41,13 @@ func (v *Views) checkpoint() error {
 	return nil
 }
 
-func (v *Views) forget() {
-	v.names.forget()
-	for _, f := range v.folders {
-		f.forget()
-	}
-}
-
 // park leaves a stream alone that the view could not digest.
-func (v *Views) park(f *folding, r *record, why error) error {
+func (e *edition) park(f *folding, r *record, why error) error {
 	stream := r.env.Stream.String()
-	v.options.Logger.Error("a view cannot digest an event: its stream is parked",
+	e.logger.Error("a view cannot digest an event: its stream is parked",
 		"view", f.name, "stream", stream, "position", r.position, "error", why)
 	f.parked[stream] = true
-	return v.writer.Exec(`INSERT INTO parked (view, stream, position, error, time) VALUES (?, ?, ?, ?, ?)
+	return e.writer.Exec(`INSERT INTO parked (view, stream, position, error, time) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (view, stream) DO NOTHING`, f.name, stream, r.position, why.Error(), r.at)
 }
 
@@ -120,40 +109,56 @@ func (v *Views) Advanced(after eventstore.Position) <-chan struct{} {
 
 // List says how each view stands.
 func (v *Views) List(ctx context.Context) ([]View, error) {
+	list := make([]View, len(v.options.views))
 	v.mu.Lock()
 	log := v.log
+	for i, one := range v.options.views {
+		list[i].Name = one.name
+		v.rebuild.show(&list[i])
+	}
 	v.mu.Unlock()
-	var head eventstore.Position
-	if log != nil {
-		var err error
-		if head, err = log.Head(ctx); err != nil {
-			return nil, fmt.Errorf("read the log's head: %w", err)
+	if err := v.readStandings(ctx, list); err != nil || log == nil {
+		return list, err
+	}
+	head, err := log.Head(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the log's head: %w", err)
+	}
+	for i := range list {
+		if list[i].Lag, err = eventstore.Between(ctx, log, list[i].Position, max(head, list[i].Position)); err != nil {
+			return nil, fmt.Errorf("count what view %s is behind: %w", list[i].Name, err)
 		}
 	}
-	var list []View
-	err := v.read(ctx, func(tx Tx) error {
-		for _, one := range views() {
-			view := View{Name: one.name}
-			var version, position, rebuild int64
-			if _, err := onerow(tx, `SELECT version, position, rebuild FROM checkpoints WHERE view = ?`,
-				[]any{one.name}, &version, &position, &rebuild); err != nil {
+	return list, nil
+}
+
+// readStandings reads where the views stand, unless nobody can say what stands in their tables.
+func (v *Views) readStandings(ctx context.Context, list []View) error {
+	e, err := v.lend()
+	if err != nil {
+		return fmt.Errorf("read the views: %w", err)
+	}
+	defer e.using.Done()
+	if e.unfit {
+		return nil
+	}
+	return e.read(ctx, func(tx Tx) error {
+		for i := range list {
+			if err := readStanding(tx, &list[i]); err != nil {
 				return err
 			}
-			view.Version, view.Position, view.Rebuilding = int(version), eventstore.Position(position), position < rebuild
-			if log != nil {
-				var err error
-				if view.Lag, err = eventstore.Between(ctx, log, view.Position, head); err != nil {
-					return fmt.Errorf("count what view %s is behind: %w", one.name, err)
-				}
-			}
-			if err := readParked(tx, &view); err != nil {
-				return err
-			}
-			list = append(list, view)
 		}
 		return nil
 	})
-	return list, err
+}
+
+func readStanding(tx Tx, view *View) error {
+	var version, position int64
+	if _, err := onerow(tx, `SELECT version, position FROM checkpoints WHERE view = ?`, []any{view.Name}, &version, &position); err != nil {
+		return err
+	}
+	view.Version, view.Position = int(version), eventstore.Position(position)
+	return readParked(tx, view)
 }
 
 func readParked(tx Tx, view *View) error {
@@ -174,7 +179,7 @@ func (v *Views) Compact() error {
 	case v.writing <- struct{}{}:
 		defer func() { <-v.writing }()
 	default:
-		return errors.New("the views are written already, or closed")
+		return errBusy
 	}
 	v.writer.forget()
 	for _, query := range []string{"VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"} {

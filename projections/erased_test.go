@@ -25,6 +25,11 @@ func (f forgetful) Decode(env eventstore.Envelope) (domain.Event, error) {
 	if err != nil || env.Position > f.upTo[env.Stream] {
 		return e, err
 	}
+	return openPart(e), nil
+}
+
+// openPart is an event without what is sealed of it.
+func openPart(e domain.Event) domain.Event {
 	v := reflect.New(reflect.TypeOf(e)).Elem()
 	v.Set(reflect.ValueOf(e))
 	for i := range v.NumField() {
@@ -32,7 +37,7 @@ func (f forgetful) Decode(env eventstore.Envelope) (domain.Event, error) {
 			v.Field(i).SetZero()
 		}
 	}
-	return v.Interface().(domain.Event), nil
+	return v.Interface().(domain.Event)
 }
 
 func erasures(h *history) forgetful {

@@ -26,6 +26,7 @@ type facts struct {
 	names  *names
 	values map[[16]byte]int64
 	known  map[piece]entry
+	told   map[[2]int64][16]byte // device and area -> the answer that told last what is known there
 }
 
 // A piece is an entry of a list as it stands in an answer.
@@ -54,7 +55,7 @@ func newFacts(n *names) folder {
 }
 
 func (f *facts) forget() {
-	f.values, f.known = map[[16]byte]int64{}, map[piece]entry{}
+	f.values, f.known, f.told = map[[16]byte]int64{}, map[piece]entry{}, map[[2]int64][16]byte{}
 }
 
 func (f *facts) flush(Tx) error { return nil }
@@ -134,6 +135,7 @@ func (f *facts) tell(tx Tx, r *record, area string, told []fact, complete bool) 
 	if err != nil {
 		return err
 	}
+	delete(f.told, [2]int64{r.device, areaID})
 	known, err := f.area(tx, r.device, areaID)
 	if err != nil {
 		return err
@@ -174,8 +176,32 @@ func (f *facts) replace(tx Tx, r *record, area int64, before toldFact, now fact)
 		r.position, orNull(now.object), textOrNull(now.value), r.device, area, now.key)
 }
 
+// maxTold bounds how many answers are remembered.
+const maxTold = 1 << 17
+
+// answer tells what an answer says about an area, unless it is the very answer that told last what is known there.
+func (f *facts) answer(r *record, area string, raw []byte, tell func() error) error {
+	id, err := f.names.id(areas, area)
+	if err != nil {
+		return err
+	}
+	at, hash := [2]int64{r.device, id}, digest(raw)
+	if last, known := f.told[at]; known && last == hash {
+		return nil
+	}
+	if err := tell(); err != nil {
+		return err
+	}
+	if len(f.told) >= maxTold {
+		clear(f.told)
+	}
+	f.told[at] = hash
+	return nil
+}
+
 // end ends a fact that nothing takes the place of.
 func (f *facts) end(tx Tx, r *record, area int64, gone toldFact) error {
+	delete(f.told, [2]int64{r.device, area})
 	if err := f.bury(tx, r, area, gone); err != nil {
 		return err
 	}

@@ -221,14 +221,17 @@ func (f *facts) acknowledged(tx Tx, r *record, e device.CommandAcknowledged) err
 		return nil
 	}
 	prefix := userPrefix(e.Channel)
-	if e.RequestType == "DeviceInformation" {
-		return f.responses(tx, r, prefix, e.Result)
-	}
-	if e.RequestType == "SecurityInfo" {
-		return f.flat(tx, r, e.Result, "SecurityInfo", prefix+"security.", false)
-	}
-	if e.RequestType == "Restrictions" {
-		return f.flat(tx, r, e.Result, "GlobalRestrictions", prefix+"restriction.", true)
+	switch e.RequestType {
+	case "DeviceInformation":
+		return f.answer(r, prefix+"device.", e.Result, func() error { return f.responses(tx, r, prefix, e.Result) })
+	case "SecurityInfo":
+		return f.answer(r, prefix+"security.", e.Result, func() error {
+			return f.flat(tx, r, e.Result, "SecurityInfo", prefix+"security.", false)
+		})
+	case "Restrictions":
+		return f.answer(r, prefix+"restriction.", e.Result, func() error {
+			return f.flat(tx, r, e.Result, "GlobalRestrictions", prefix+"restriction.", true)
+		})
 	}
 	if l, is := lists[e.RequestType]; is {
 		return f.list(tx, r, l, prefix, e.Result)

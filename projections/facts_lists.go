@@ -49,14 +49,22 @@ func (f *facts) list(tx Tx, r *record, l list, prefix string, result json.RawMes
 	if err != nil {
 		return err
 	}
-	told, err := f.entries(tx, l, prefix+l.area, raw)
+	if how == 0 {
+		return f.answer(r, prefix+l.area, raw, func() error { return f.whole(tx, r, l, prefix+l.area, raw, 0) })
+	}
+	return f.whole(tx, r, l, prefix+l.area, raw, how)
+}
+
+// whole tells a list; how says what of it was asked for, as queued notes it.
+func (f *facts) whole(tx Tx, r *record, l list, area string, raw json.RawMessage, how int64) error {
+	told, err := f.entries(tx, l, area, raw)
 	if err == nil && how&1 != 0 {
-		err = f.merge(tx, r, prefix+l.area, told)
+		err = f.merge(tx, r, area, told)
 	}
 	if err != nil {
 		return err
 	}
-	return f.tell(tx, r, prefix+l.area, told, how&2 == 0)
+	return f.tell(tx, r, area, told, how&2 == 0)
 }
 
 // entries turns the entries of a list into facts.

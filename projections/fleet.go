@@ -18,6 +18,7 @@ type fleet struct {
 	names *names
 	hot   map[int64]sighting
 	users map[[2]int64]int64 // device and channel -> last seen
+	spans map[int64]span     // the open ones, as far as they are remembered
 }
 
 type sighting struct{ seen, pushed int64 }
@@ -29,7 +30,7 @@ func newFleet(n *names) folder {
 }
 
 func (f *fleet) forget() {
-	f.hot, f.users = map[int64]sighting{}, map[[2]int64]int64{}
+	f.hot, f.users, f.spans = map[int64]sighting{}, map[[2]int64]int64{}, map[int64]span{}
 }
 
 func (f *fleet) flush(tx Tx) error {

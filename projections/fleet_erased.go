@@ -26,6 +26,7 @@ func (f *fleet) erased(tx Tx, r *record) error {
 			return err
 		}
 	}
+	delete(f.spans, r.device)
 	if err := joinSpans(tx, r.device); err != nil {
 		return err
 	}

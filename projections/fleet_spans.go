@@ -31,33 +31,52 @@ func truthAt(r Row, column int) *bool {
 // change ends the device's open span and begins another, unless nothing has changed. A device that never
 // authenticated has no span, and gets none but by Authenticated.
 func (f *fleet) change(tx Tx, r *record, edit func(*Device) error) error {
-	var before Device
-	var since int64
-	found, err := one(tx, `SELECT `+spanColumns+`, s.since FROM fleet_spans s WHERE s.device = ? AND s.until IS NULL`,
-		[]any{r.device}, func(row Row) { before, since = spanDevice(row, 0), row.Int(21) })
+	before, found, err := f.span(tx, r.device)
 	if err != nil {
 		return err
 	}
 	if _, begins := r.event.(device.Authenticated); !found && !begins {
 		return nil
 	}
-	after := before
+	after := before.Device
 	if err := edit(&after); err != nil {
 		return err
 	}
 	after.Platform = platformOf(after.ProductName, after.ModelName)
 	switch {
-	case found && same(before, after):
+	case found && same(before.Device, after):
 		return nil
-	case found && since == r.position: // the same event has changed it already
-		err = tx.Exec(`DELETE FROM fleet_spans WHERE device = ? AND since = ?`, r.device, since)
+	case found && before.since == r.position: // the same event has changed it already
+		err = tx.Exec(`DELETE FROM fleet_spans WHERE device = ? AND since = ?`, r.device, before.since)
 	case found:
-		err = tx.Exec(`UPDATE fleet_spans SET until = ? WHERE device = ? AND since = ?`, r.position, r.device, since)
+		err = tx.Exec(`UPDATE fleet_spans SET until = ? WHERE device = ? AND since = ?`, r.position, r.device, before.since)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = insertSpan(tx, r, after)
 	}
-	return insertSpan(tx, r, after)
+	if err == nil {
+		keep(f.spans, r.device, span{r.position, after})
+	}
+	return err
+}
+
+// A span is how a device is since a position.
+type span struct {
+	since int64
+	Device
+}
+
+// span returns the open span of a device, and whether it has one.
+func (f *fleet) span(tx Tx, number int64) (s span, found bool, err error) {
+	if s, found = f.spans[number]; found {
+		return s, true, nil
+	}
+	found, err = one(tx, `SELECT `+spanColumns+`, s.since FROM fleet_spans s WHERE s.device = ? AND s.until IS NULL`,
+		[]any{number}, func(row Row) { s = span{row.Int(21), spanDevice(row, 0)} })
+	if found {
+		keep(f.spans, number, s)
+	}
+	return s, found, err
 }
 
 func insertSpan(tx Tx, r *record, d Device) error {

@@ -261,7 +261,9 @@ func interrupted(t *rapid.T, h *history, path string) *Views {
 		if err := v.writer.Exec("BEGIN IMMEDIATE"); err != nil {
 			t.Fatal(err)
 		}
-		if err := v.foldAll(rest[n:], inClear{}); err != nil {
+		p := &page{envs: rest[n:]}
+		v.opener(inClear{}).open(p)
+		if err := v.foldAll(p); err != nil {
 			t.Fatal(err)
 		}
 		if err := v.Close(); err != nil { // the open transaction is lost

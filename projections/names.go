@@ -133,11 +133,11 @@ func (n *names) command(device int64, uuid string, upTo int64) (position int64, 
 	return position, err
 }
 
-func keep[K comparable](m map[K]int64, key K, id int64) {
+func keep[K comparable, V any](m map[K]V, key K, value V) {
 	if len(m) >= maxRemembered {
 		clear(m)
 	}
-	m[key] = id
+	m[key] = value
 }
 
 // channel returns the number of a user's channel, NULL for the device's own.

@@ -22,8 +22,7 @@ CREATE TABLE IF NOT EXISTS checkpoints (
   view     TEXT    PRIMARY KEY,
   version  INTEGER NOT NULL,
   position INTEGER NOT NULL,
-  time     INTEGER NOT NULL, -- the latest time of any event up to the position, in microseconds since 1970
-  rebuild  INTEGER NOT NULL  -- where the view stood when it was dropped; it is rebuilding until it is there again
+  time     INTEGER NOT NULL  -- the latest time of any event up to the position, in microseconds since 1970
 );
 
 -- The streams that a view could not digest.

@@ -29,9 +29,12 @@ import (
 type view struct {
 	name    string
 	version int // count it up when the tables or the fold change: the view is then built anew
+	reads   int // the oldest version whose tables today's questions fit: it is served meanwhile; 1 if zero
 	schema  string
 	tables  []string
 	fold    func(*names) folder
+	sealed  func(domain.Event) bool         // whether the fold needs what is sealed of an event; never if nil
+	skims   func(*eventstore.Envelope) bool // whether the fold needs of an event only its type; never if nil
 }
 
 // A folder writes events into a view's tables. It may keep rows in memory from one apply to the next flush.
@@ -44,15 +47,15 @@ type folder interface {
 // views lists all views. Commands comes first: it knows where a command stands, which others ask for.
 func views() []view {
 	return []view{
-		{"commands", 1, commandsSQL, []string{"commands", "command_counts"}, newCommands},
-		{"timeline", 1, timelineSQL, []string{"timeline"}, newTimeline},
-		{"fleet", 2, fleetSQL, []string{"fleet", "fleet_spans", "fleet_users", "fleet_users_seen"}, newFleet},
-		{"facts", 2, factsSQL, []string{"facts", "facts_past", "fact_values", "facts_partial"}, newFacts},
-		{"wakeups", 2, wakeupsSQL, []string{"wakeups"}, newWakeups},
-		{"operators", 1, operatorsSQL, []string{"operators"}, newOperators},
-		{"pushcerts", 1, pushcertsSQL, []string{"pushcerts"}, newPushcerts},
-		{"declarations", 1, declarationsSQL, []string{"declarations", "declaration_groups", "declaration_channels"}, newDeclarations},
-		{"groups", 1, groupsSQL, []string{"groups", "group_members"}, newGroups},
+		{name: "commands", version: 1, schema: commandsSQL, tables: []string{"commands", "command_counts"}, fold: newCommands, sealed: commandsNeed},
+		{name: "timeline", version: 1, schema: timelineSQL, tables: []string{"timeline"}, fold: newTimeline, sealed: nothing},
+		{name: "fleet", version: 2, schema: fleetSQL, tables: []string{"fleet", "fleet_spans", "fleet_users", "fleet_users_seen"}, fold: newFleet, sealed: fleetNeeds, skims: fleetSkims},
+		{name: "facts", version: 2, schema: factsSQL, tables: []string{"facts", "facts_past", "fact_values", "facts_partial"}, fold: newFacts, sealed: factsNeed},
+		{name: "wakeups", version: 2, schema: wakeupsSQL, tables: []string{"wakeups"}, fold: newWakeups, sealed: nothing},
+		{name: "operators", version: 1, schema: operatorsSQL, tables: []string{"operators"}, fold: newOperators, sealed: nothing},
+		{name: "pushcerts", version: 1, schema: pushcertsSQL, tables: []string{"pushcerts"}, fold: newPushcerts, sealed: nothing},
+		{name: "declarations", version: 1, schema: declarationsSQL, tables: []string{"declarations", "declaration_groups", "declaration_channels"}, fold: newDeclarations, sealed: declarationsNeed},
+		{name: "groups", version: 1, schema: groupsSQL, tables: []string{"groups", "group_members"}, fold: newGroups, sealed: groupsNeed},
 	}
 }
 

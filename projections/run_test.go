@@ -77,38 +77,6 @@ func TestAStreamThatCannotBeDigestedIsParkedAndOthersGoOn(t *testing.T) {
 	}
 }
 
-func TestAViewOfAnotherVersionIsBuiltAnew(t *testing.T) {
-	h := newHistory()
-	h.add("d1", noon, authenticated(1), token(true))
-	h.told("d1", "1", "DeviceInformation", `{"QueryResponses":{"OSVersion":"17.2"}}`, noon)
-	path := filepath.Join(t.TempDir(), "views.db")
-	v := openAt(t, path)
-	follow(t, v, h)
-	want := dump(t, v)
-	if err := v.writer.Exec(`UPDATE checkpoints SET version = version + 1 WHERE view IN ('facts', 'fleet')`); err != nil {
-		t.Fatal(err)
-	}
-	if err := v.Close(); err != nil {
-		t.Fatal(err)
-	}
-	v = openAt(t, path)
-	for _, view := range must[[]View](t)(v.List(t.Context())) {
-		again := view.Name == "facts" || view.Name == "fleet"
-		if view.Rebuilding != again || again != (view.Position == 0) {
-			t.Errorf("%+v", view)
-		}
-	}
-	follow(t, v, h)
-	if got := dump(t, v); got != want {
-		t.Errorf("built anew:\n%s\nbefore:\n%s", got, want)
-	}
-	for _, view := range must[[]View](t)(v.List(t.Context())) {
-		if view.Rebuilding || view.Lag != 0 {
-			t.Errorf("%+v", view)
-		}
-	}
-}
-
 func TestOnlyTheOwnerCanReadTheFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "views.db")
 	v := openAt(t, path)

@@ -136,12 +136,14 @@ type PushCertificate struct {
 
 // A View is how one view stands.
 type View struct {
-	Name       string
-	Version    int
-	Position   eventstore.Position
-	Lag        int64 // positions behind the newest that Run has seen
-	Rebuilding bool  // it was dropped and has not caught up yet
-	Parked     []ParkedStream
+	Name         string
+	Version      int
+	Position     eventstore.Position
+	Lag          int64               // positions behind the newest that Run has seen
+	Rebuilding   bool                // it is being folded anew, beside the one that is served
+	Rebuilt      eventstore.Position // how far that has come; 0 if it is not under way
+	RebuildError string              // why the last rebuild did not come to its end; empty if it did
+	Parked       []ParkedStream
 }
 
 // A ParkedStream is a stream that a view could not digest, and leaves alone from there on.

@@ -102,6 +102,7 @@ func (w *world) order(t *rapid.T, d device.Device, channel device.ChannelID) ([]
 	w.orders++
 	o := device.Order{
 		UUID: fmt.Sprintf("u%d", w.orders), RequestType: rapid.SampledFrom(worldTypes).Draw(t, "type"), Body: []byte("body"),
+		Reason:   rapid.SampledFrom([]string{"", "asked for"}).Draw(t, "reason"),
 		Priority: rapid.IntRange(0, 2).Draw(t, "priority"), SupersedeKey: rapid.SampledFrom([]string{"", "", "k"}).Draw(t, "key"),
 	}
 	if rapid.IntRange(0, 5).Draw(t, "later") == 0 {

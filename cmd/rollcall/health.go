@@ -23,10 +23,14 @@ type gate struct{ is atomic.Bool }
 func (g *gate) open() { g.is.Store(true) }
 func (g *gate) shut() { g.is.Store(false) }
 
-// readyz answers 200 if the log can be read and the views are not far behind it, else 503 and why.
+// readyz answers 200 if the log can be read and the views can be asked and are not far behind it, else 503 and why.
+// Devices are served meanwhile: nothing that they say needs a view.
 func (s *server) readyz(c echo.Context) error {
 	if !s.ready.is.Load() {
 		return c.String(http.StatusServiceUnavailable, "starting or stopping\n")
+	}
+	if _, asked := s.views.Stale(); !asked {
+		return c.String(http.StatusServiceUnavailable, "the views are being built for this version of the server\n")
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), glance)
 	defer cancel()

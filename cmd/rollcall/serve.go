@@ -49,15 +49,16 @@ func (c *serveCmd) Run(ctx context.Context) error {
 type server struct {
 	settings
 	*house
-	views    *projections.Views
-	metrics  *metrics
-	identity *mdm.Identity
-	notifier *push.Notifier
-	apns     *push.APNs
-	web      *http.Server
-	listener net.Listener
-	ready    gate
-	ledger   *ledger.Ledger
+	views     *projections.Views
+	rebuilder *rebuilder
+	metrics   *metrics
+	identity  *mdm.Identity
+	notifier  *push.Notifier
+	apns      *push.APNs
+	web       *http.Server
+	listener  net.Listener
+	ready     gate
+	ledger    *ledger.Ledger
 }
 
 // openServer opens all that the settings name and listens, so that a server that cannot run says so at once.
@@ -80,6 +81,7 @@ func (s *server) open(ctx context.Context, now func() time.Time) (err error) {
 	if s.views, err = projections.Open(ctx, s.path("views.db"), projections.Options{CacheSize: 12 << 20, Logger: logger}); err != nil {
 		return err
 	}
+	s.rebuilder = newRebuilder(s.house, s.views)
 	token, err := s.adminToken(ctx)
 	if err != nil {
 		return err
@@ -206,6 +208,7 @@ func (s *server) mount(e *echo.Echo) error {
 		Groups: &handlers.Groups{Groups: s.groups}, Declarations: declared,
 		Pseudonyms: s.pseudonyms, Now: s.now, Logger: s.logger,
 	}
+	asks.Rebuilder = s.rebuilder
 	if err := asks.Mount(e.Group(""), handlers.Identify, handlers.Recover, s.tokens.Bearer); err != nil {
 		return err
 	}
@@ -242,6 +245,7 @@ func (s *server) secure() error {
 func (s *server) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.fold(ctx) })
+	g.Go(func() error { return s.rebuilder.run(ctx) })
 	g.Go(func() error { return s.notifier.Run(ctx) })
 	g.Go(func() error {
 		return (&assign.Announcer{Log: s.house.log, Views: s.views, Devices: s.devices, Logger: s.logger}).Run(ctx)

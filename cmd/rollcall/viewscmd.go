@@ -62,8 +62,10 @@ func (c *viewsRebuildCmd) Run(ctx context.Context) error {
 			return err
 		}
 		p, began := newProgress(c.err(), "folding the views anew", int64(head)), time.Now()
-		err = projections.Rebuild(ctx, h.path("views.db"), projections.Options{Logger: h.logger, CacheSize: 256 << 20}, h.log, h.codec.Views(),
-			func(at eventstore.Position) { p.at(int64(at)) })
+		views, err := projections.Open(ctx, h.path("views.db"), projections.Options{Logger: h.logger})
+		if err == nil {
+			err = errors.Join(views.Rebuild(ctx, h.log, h.codec.Views(), func(at eventstore.Position) { p.at(int64(at)) }), views.Close())
+		}
 		p.end()
 		if err != nil {
 			return err

@@ -43,6 +43,9 @@ func (c *canaries) plant(t *testing.T, v reflect.Value) {
 		for i := range v.NumField() {
 			c.plant(t, v.Field(i))
 		}
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		c.plant(t, v.Elem())
 	case v.Kind() == reflect.String:
 		v.SetString(c.next())
 	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8:

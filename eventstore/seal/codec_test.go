@@ -170,13 +170,24 @@ func TestViewsSeeNoSecret(t *testing.T) {
 			if got, err := views.Decode(env); err != nil || !reflect.DeepEqual(got, want.Interface()) {
 				t.Fatalf("decoded %+v, %v\nwant %+v", got, err, want.Interface())
 			}
+			if got, err := views.DecodeIf(env, func(domain.Event) bool { return true }); err != nil || !reflect.DeepEqual(got, want.Interface()) {
+				t.Fatalf("decoded, because it was wanted, %+v, %v\nwant %+v", got, err, want.Interface())
+			}
+			for i := range want.NumField() {
+				if want.Type().Field(i).Tag.Get("seal") != "" {
+					want.Field(i).SetZero()
+				}
+			}
+			if got, err := views.DecodeIf(env, func(domain.Event) bool { return false }); err != nil || !reflect.DeepEqual(got, want.Interface()) {
+				t.Fatalf("decoded in part %+v, %v\nwant %+v", got, err, want.Interface())
+			}
 		})
 	}
 	if _, err := views.Encode(envelope(), device.CheckedOut{}); err == nil {
 		t.Error("a view wrote an event")
 	}
 	for m := range reflect.TypeOf(views).Methods() {
-		if !strings.Contains("Decode DecodeActor Encode", m.Name) {
+		if !strings.Contains("Decode DecodeIf DecodeActor Encode", m.Name) {
 			t.Errorf("views can %s: can that open a secret?", m.Name)
 		}
 	}
