@@ -29,7 +29,7 @@ func erased(t *testing.T, dir, name string) string {
 func verified(t *testing.T, dir string) {
 	t.Helper()
 	c := &verifyCmd{stopped: stopped{Data: dir}, Most: 20}
-	if out, err := run(t, &c.stopped, c); err != nil || !strings.Contains(out, "the views agree with the log") {
+	if out, err := run(t, &c.stopped, c); err != nil || !strings.Contains(out, "agree with the log") {
 		t.Errorf("verify: %v\n%s", err, out)
 	}
 }

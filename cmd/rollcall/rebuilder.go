@@ -50,7 +50,7 @@ func (r *rebuilder) run(ctx context.Context) error {
 // again returns when to look for stale views again: never if there are none.
 func (r *rebuilder) again() <-chan time.Time {
 	if stale, _ := r.views.Stale(); len(stale) > 0 {
-		return time.After(foldAgain)
+		return time.After(aWhile)
 	}
 	return nil
 }

@@ -13,13 +13,16 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/operator"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
 	"github.com/rollcall-mdm/rollcall/projections"
 )
 
-// verifyCmd reads the whole log, opens and folds every event, and compares the views with a fold of their own.
+// verifyCmd reads the whole log, opens and folds every event, compares the views with a fold of their own, and the ledger
+// with the events.
 type verifyCmd struct {
 	stopped
-	Most int `default:"20" help:"The most findings of one sort that are told."`
+	Most int  `default:"20" help:"The most findings that are told; the first places come first."`
+	JSON bool `name:"json" help:"Print one JSON object, for programs."`
 }
 
 // errUnsound says that verify has found something, and told it.
@@ -29,14 +32,16 @@ var errUnsound = errors.New("this directory is not sound: see above")
 func (c *verifyCmd) Run(ctx context.Context) error {
 	return c.with(ctx, func(h *house) error {
 		v := &verification{verifyCmd: c, house: h, next: map[eventstore.Stream]int64{}, devices: map[string]device.Device{}, signatures: signatures{Open: h.codec.Evidence}}
-		if err := errors.Join(v.readAll(ctx), v.compareViews(ctx)); err != nil {
+		err := errors.Join(v.readAll(ctx), v.compareViews(ctx))
+		if err != nil && len(v.findings) == 0 {
 			return err
 		}
-		if v.found > 0 {
+		if err := errors.Join(err, v.report()); err != nil {
+			return err
+		}
+		if len(v.findings) > 0 {
 			return errUnsound
 		}
-		fmt.Fprintf(c.out(), "%d events in %d streams were read, opened and folded; the views agree with the log\n", v.events, len(v.next))
-		fmt.Fprintf(c.out(), "of what devices sent, %s\n", v.tally)
 		return nil
 	})
 }
@@ -45,22 +50,21 @@ func (c *verifyCmd) Run(ctx context.Context) error {
 type verification struct {
 	*verifyCmd
 	*house
-	found   int // what is wrong
-	events  int64
-	next    map[eventstore.Stream]int64 // version
-	devices map[string]device.Device
+	findings []finding
+	untold   int // findings beyond those
+	events   int64
+	next     map[eventstore.Stream]int64 // version
+	devices  map[string]device.Device
+	recheck  *ledger.Recheck
+	signed   ledger.Checkpoint // the newest that was kept; of size 0 if none was
 	signatures
-}
-
-// finding tells what is wrong.
-func (v *verification) finding(format string, args ...any) {
-	if v.found++; v.found <= v.Most {
-		fmt.Fprintf(v.out(), format+"\n", args...)
-	}
 }
 
 func (v *verification) readAll(ctx context.Context) error {
 	head, err := v.log.Head(ctx)
+	if err == nil {
+		err = v.beginLedger(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -71,16 +75,20 @@ func (v *verification) readAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, sparse := v.log.(eventstore.Counter); !sparse && env.Position != last+1 {
-			v.finding("after position %d stands position %d: events are missing", last, env.Position)
+		if v.dense() && env.Position != last+1 {
+			v.finding(env.Position, "after position %d stands position %d: events are missing", last, env.Position)
 		}
 		last = env.Position
 		v.read(env)
+		if err := v.recheck.Add(ctx, &env); err != nil {
+			return err
+		}
 		p.at(int64(env.Position))
 	}
 	if last != head {
-		v.finding("the log says that its last position is %d, and ends at %d", head, last)
+		v.finding(last, "the log says that its last position is %d, and ends at %d", head, last)
 	}
+	v.endLedger(last)
 	return nil
 }
 
@@ -88,22 +96,22 @@ func (v *verification) readAll(ctx context.Context) error {
 func (v *verification) read(env eventstore.Envelope) {
 	v.events++
 	if want := v.next[env.Stream]; env.Version != want {
-		v.finding("position %d: version %d of %s stands where version %d should", env.Position, env.Version, env.Stream, want)
+		v.finding(env.Position, "version %d of %s stands where version %d should", env.Version, env.Stream, want)
 	}
 	v.next[env.Stream] = env.Version + 1
 	event, err := v.codec.Decode(env)
 	if err != nil {
-		v.finding("position %d: %s of %s does not open: %v", env.Position, env.Type, env.Stream, err)
+		v.finding(env.Position, "%s of %s does not open: %v", env.Type, env.Stream, err)
 		return
 	}
 	if problem := v.signatures.event(env); problem != "" {
-		v.finding("position %d: %s of %s: %s", env.Position, env.Type, env.Stream, problem)
+		v.finding(env.Position, "%s of %s: %s", env.Type, env.Stream, problem)
 	}
 	if _, erased := event.(device.SubjectErased); erased && v.keys.Epoch(env.Stream, env.Version) == v.keys.Epoch(env.Stream, env.Version+1) {
-		v.finding("position %d: the log says that %s was erased, but its keys are still there: run keys erase-subject again", env.Position, env.Stream)
+		v.finding(env.Position, "the log says that %s was erased, but its keys are still there: run keys erase-subject again", env.Stream)
 	}
 	if err := v.fold(env, event); err != nil {
-		v.finding("position %d: %s of %s cannot be folded: %v", env.Position, env.Type, env.Stream, err)
+		v.finding(env.Position, "%s of %s cannot be folded: %v", env.Type, env.Stream, err)
 	}
 }
 
@@ -149,7 +157,7 @@ func (v *verification) compareViews(ctx context.Context) error {
 	}
 	differences, err := projections.Differences(ctx, here, there, v.Most)
 	for _, d := range differences {
-		v.finding("the views (here) and the log (there) differ in %s", printable(d))
+		v.finding(0, "the views (here) and the log (there) differ in %s", printable(d))
 	}
 	if err != nil {
 		return err
@@ -162,7 +170,7 @@ func (v *verification) parked(ctx context.Context, views *projections.Views) err
 	list, err := views.List(ctx)
 	for _, view := range list {
 		for _, p := range view.Parked {
-			v.finding("position %d: the view %s cannot digest an event of %s: %s", p.Position, view.Name, p.Stream, printable(p.Error))
+			v.finding(p.Position, "the view %s cannot digest an event of %s: %s", view.Name, p.Stream, printable(p.Error))
 		}
 	}
 	return err
