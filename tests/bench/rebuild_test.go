@@ -11,8 +11,8 @@ import (
 )
 
 var (
-	devices = flag.Int("past.devices", 1000, "devices in the log of BenchmarkRebuild")
-	rounds  = flag.Int("past.days", 12, "days that they were managed; a day is some 18 events for each")
+	pastDevices = flag.Int("past.devices", 1000, "devices in the log of BenchmarkRebuild")
+	pastDays    = flag.Int("past.days", 12, "days that they were managed; a day is some 18 events for each")
 )
 
 // BenchmarkRebuild measures how many events of a realistic log are read, opened and folded in a second: for the fleet
@@ -20,7 +20,7 @@ var (
 //
 //	go test ./tests/bench -run '^$' -bench Rebuild -benchtime 1x
 func BenchmarkRebuild(b *testing.B) {
-	p := lived(b, *devices, *rounds)
+	p := lived(b, *pastDevices, *pastDays)
 	head, err := p.log.Head(b.Context())
 	if err != nil {
 		b.Fatal(err)
