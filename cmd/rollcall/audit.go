@@ -49,6 +49,7 @@ func (p *auditPrints) text(name string, text []byte) error {
 
 type auditExportCmd struct {
 	auditPrints
+	remote
 	premises
 	Out      string `required:"" placeholder:"DIR" help:"Where the bundle goes: a directory that is empty or not there."`
 	From     moment `placeholder:"TIME" help:"Only events at this time or later: 2026-01-31T12:00:00Z, or a date."`
@@ -59,6 +60,9 @@ type auditExportCmd struct {
 
 // Run fulfils kong's command.
 func (c *auditExportCmd) Run(ctx context.Context) error {
+	if c.Server != "" {
+		return c.fetch(ctx)
+	}
 	return withEvidence(ctx, c.premises, func(e evidence) error {
 		stream, err := c.stream(ctx, e.log)
 		if err != nil {
@@ -76,6 +80,22 @@ func (c *auditExportCmd) Run(ctx context.Context) error {
 		}
 		return c.print(m)
 	})
+}
+
+// fetch takes the bundle from a server.
+func (c *auditExportCmd) fetch(ctx context.Context) error {
+	if err := c.export(ctx, c.query(), c.Out); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(filepath.Join(c.Out, ledger.ManifestFile))
+	if err != nil {
+		return err
+	}
+	var m ledger.Manifest
+	if err := json.Unmarshal(text, &m); err != nil {
+		return fmt.Errorf("read the bundle's manifest: %w", err)
+	}
+	return c.print(m)
 }
 
 // count is told how many of how many.
@@ -189,11 +209,19 @@ func (c *auditVerifyCmd) print(v verdict) error {
 
 type auditCheckpointCmd struct {
 	auditPrints
+	remote
 	premises
 }
 
 // Run fulfils kong's command.
 func (c *auditCheckpointCmd) Run(ctx context.Context) error {
+	if c.Server != "" {
+		signed, _, err := c.checkpoint(ctx)
+		if err != nil {
+			return err
+		}
+		return c.text("checkpoint", signed)
+	}
 	return withEvidence(ctx, c.premises, func(e evidence) error {
 		signed, err := e.Checkpoint(ctx)
 		if err != nil {
@@ -205,12 +233,20 @@ func (c *auditCheckpointCmd) Run(ctx context.Context) error {
 
 type auditProveCmd struct {
 	auditPrints
+	remote
 	premises
 	Position int64 `arg:"" help:"The event's position, as replay and GraphQL show it."`
 }
 
 // Run fulfils kong's command.
 func (c *auditProveCmd) Run(ctx context.Context) error {
+	if c.Server != "" {
+		p, err := c.prove(ctx, eventstore.Position(c.Position))
+		if err != nil {
+			return err
+		}
+		return c.text("proof", p.Text())
+	}
 	return withEvidence(ctx, c.premises, func(e evidence) error {
 		place, err := e.place(ctx, eventstore.Position(c.Position))
 		if err != nil {

@@ -1,19 +1,12 @@
 package ledger
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"iter"
-	"os"
-	"path/filepath"
-	"sort"
 	"strings"
 	"time"
 
@@ -24,8 +17,8 @@ import (
 
 // The files of a bundle. Tiles stand in tile/ as they are served; proofs in proofs/POSITION.tlog-proof.
 const (
+	ManifestFile = "manifest.json" // a Manifest, in JSON
 	eventsFile   = "events.jsonl"
-	manifestFile = "manifest.json"
 	sumsFile     = "SHA256SUMS"
 	proofsDir    = "proofs"
 )
@@ -75,17 +68,25 @@ type Events interface {
 	ReadAll(ctx context.Context, after eventstore.Position) iter.Seq2[eventstore.Envelope, error]
 }
 
-// Write makes the bundle in a directory that is empty or missing. The same question up to the same position gives
-// the same bytes. What it reads is checked against the tree: an event that was changed in the log's file is an error.
+// Write makes the bundle in a directory that is empty or missing. See To.
 func (x *Export) Write(ctx context.Context, dir string) (Manifest, error) {
 	if err := x.fill(ctx); err != nil {
 		return Manifest{}, err
 	}
-	b, err := newBundle(dir)
+	to, err := NewDir(dir)
 	if err != nil {
 		return Manifest{}, err
 	}
-	m, err := x.write(ctx, b)
+	return x.To(ctx, to)
+}
+
+// To makes the bundle's files, one after the other. The same question up to the same position gives the same bytes,
+// wherever they go. What it reads is checked against the tree: an event that was changed in the log's file is an error.
+func (x *Export) To(ctx context.Context, to Sink) (Manifest, error) {
+	if err := x.fill(ctx); err != nil {
+		return Manifest{}, err
+	}
+	m, err := x.write(ctx, &bundle{to: to, sums: map[string]string{}})
 	if err != nil {
 		return Manifest{}, fmt.Errorf("export: %w", err)
 	}
@@ -119,7 +120,10 @@ func (x *Export) write(ctx context.Context, b *bundle) (Manifest, error) {
 	if err != nil {
 		return m, err
 	}
-	root, err := x.events(ctx, b, &m)
+	root, given, err := x.events(ctx, b, &m)
+	if err == nil {
+		err = x.proofs(ctx, b, given)
+	}
 	if err != nil {
 		return m, err
 	}
@@ -138,33 +142,37 @@ func (x *Export) write(ctx context.Context, b *bundle) (Manifest, error) {
 	if err != nil {
 		return m, err
 	}
-	return m, errors.Join(b.put(manifestFile, append(text, '\n')), b.close())
+	return m, errors.Join(b.put(ManifestFile, append(text, '\n')), b.close())
 }
 
-// events writes the events that are asked for, and proofs if they are not all. It returns the root over all.
-func (x *Export) events(ctx context.Context, b *bundle, m *Manifest) (tlog.Hash, error) {
+// events writes the events that are asked for. It returns the root over all, and which need a proof.
+func (x *Export) events(ctx context.Context, b *bundle, m *Manifest) (_ tlog.Hash, given []eventstore.Position, err error) {
 	out, err := b.create(eventsFile)
 	if err != nil {
-		return tlog.Hash{}, err
+		return tlog.Hash{}, nil, err
 	}
 	var t following
 	for env, err := range x.Log.ReadAll(ctx, 0) {
 		if err != nil {
-			return tlog.Hash{}, errors.Join(err, out.Close())
+			return tlog.Hash{}, nil, errors.Join(err, out.Close())
 		}
 		if env.Position > x.Position {
 			break
 		}
-		if err := errors.Join(t.add(ctx, x.Ledger, &env), x.event(ctx, b, out, m, &env)); err != nil {
-			return tlog.Hash{}, errors.Join(err, out.Close())
+		if err := errors.Join(t.add(ctx, x.Ledger, &env), x.event(out, m, &env)); err != nil {
+			return tlog.Hash{}, nil, errors.Join(err, out.Close())
+		}
+		if !x.Question.All() && m.Last == env.Position {
+			given = append(given, env.Position)
 		}
 		m.Time = env.Time.Format(lineTime)
 		x.Progress(int64(env.Position), int64(x.Position))
 	}
-	return t.edge.Root(), out.Close()
+	return t.edge.Root(), given, out.Close()
 }
 
-func (x *Export) event(ctx context.Context, b *bundle, out io.Writer, m *Manifest, env *eventstore.Envelope) error {
+// event writes an event if it is asked for.
+func (x *Export) event(out io.Writer, m *Manifest, env *eventstore.Envelope) error {
 	if !x.Question.wants(env) {
 		return nil
 	}
@@ -176,14 +184,22 @@ func (x *Export) event(ctx context.Context, b *bundle, out io.Writer, m *Manifes
 		m.First = env.Position
 	}
 	m.Events, m.Last = m.Events+1, env.Position
-	if _, err := out.Write(append(text, '\n')); err != nil || x.Question.All() {
-		return err
+	_, err = out.Write(append(text, '\n'))
+	return err
+}
+
+// proofs writes a proof for each event that needs one.
+func (x *Export) proofs(ctx context.Context, b *bundle, given []eventstore.Position) error {
+	for _, at := range given {
+		p, err := x.Ledger.Prove(ctx, at, int64(x.Position))
+		if err == nil {
+			err = b.put(proofName(at), p.Text())
+		}
+		if err != nil {
+			return err
+		}
 	}
-	p, err := x.Ledger.Prove(ctx, env.Position, int64(x.Position))
-	if err != nil {
-		return err
-	}
-	return b.put(proofName(env.Position), p.Text())
+	return nil
 }
 
 func proofName(at eventstore.Position) string { return fmt.Sprintf("%s/%d.tlog-proof", proofsDir, at) }
@@ -194,15 +210,15 @@ func (x *Export) tiles(ctx context.Context, b *bundle) error {
 		if err != nil {
 			return err
 		}
-		if err := b.put(tileName(t), data); err != nil {
+		if err := b.put(TileName(t), data); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// tileName returns a tile's path (c2sp.org/tlog-tiles): tlog's own begins with the height.
-func tileName(t tlog.Tile) string {
+// TileName returns a tile's path (c2sp.org/tlog-tiles): tlog's own begins with the height.
+func TileName(t tlog.Tile) string {
 	return "tile/" + strings.TrimPrefix(t.Path(), fmt.Sprintf("tile/%d/", t.H))
 }
 
@@ -245,71 +261,4 @@ func (f *following) read(ctx context.Context, l *Ledger, from int64) error {
 	f.known, err = l.Tree.ReadHashes(ctx, indexes)
 	f.first = from
 	return err
-}
-
-// A bundle is a directory in the making. It knows the sums of all its files.
-type bundle struct {
-	dir  string
-	sums map[string]string
-}
-
-func newBundle(dir string) (*bundle, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the bundle's directory: %w", err)
-	}
-	if there, err := os.ReadDir(dir); err != nil || len(there) > 0 {
-		return nil, errors.Join(fmt.Errorf("%s is not empty: a bundle wants a directory of its own", dir), err)
-	}
-	return &bundle{dir: dir, sums: map[string]string{}}, nil
-}
-
-func (b *bundle) put(name string, text []byte) error {
-	f, err := b.create(name)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Close())
-}
-
-// A summed file is known by its sum when it is closed.
-type summed struct {
-	*bufio.Writer
-	file *os.File
-	sum  hash.Hash
-	done func(sum string)
-}
-
-func (b *bundle) create(name string) (*summed, error) {
-	path := filepath.Join(b.dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	s := &summed{file: f, sum: sha256.New(), done: func(sum string) { b.sums[name] = sum }}
-	s.Writer = bufio.NewWriter(io.MultiWriter(f, s.sum))
-	return s, nil
-}
-
-func (s *summed) Close() error {
-	err := errors.Join(s.Flush(), s.file.Close())
-	s.done(hex.EncodeToString(s.sum.Sum(nil)))
-	return err
-}
-
-// close writes the sums, in the form of sha256sum.
-func (b *bundle) close() error {
-	var names []string
-	for name := range b.sums {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	var text strings.Builder
-	for _, name := range names {
-		fmt.Fprintf(&text, "%s  %s\n", b.sums[name], name)
-	}
-	return b.put(sumsFile, []byte(text.String()))
 }

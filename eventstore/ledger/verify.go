@@ -232,17 +232,17 @@ func (v *verifier) opening() error {
 
 // manifest reads what the bundle claims to hold. What it says of events is compared when they were counted.
 func (v *verifier) manifest() error {
-	text, err := v.read(manifestFile)
+	text, err := v.read(ManifestFile)
 	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(text, &v.claims); err != nil || v.claims.Form != 1 {
-		v.find(0, manifestFile, "it cannot be read, or is of another form than 1")
+		v.find(0, ManifestFile, "it cannot be read, or is of another form than 1")
 		return nil
 	}
 	v.question = v.claims.Question
 	if m := v.claims; v.believed && (m.Origin != v.signed.Origin || int64(m.Position) != v.signed.Size || m.Root != v.signed.Root.String()) {
-		v.find(0, manifestFile, "it names another log, position or root than the checkpoint")
+		v.find(0, ManifestFile, "it names another log, position or root than the checkpoint")
 	}
 	return nil
 }
@@ -255,7 +255,7 @@ func (v *verifier) tiles() error {
 	var below []tlog.Hash // roots of the full tiles one level lower
 	bad := false
 	for _, t := range tlog.NewTiles(TileHeight, 0, v.signed.Size) {
-		name := tileName(t)
+		name := TileName(t)
 		data, err := os.ReadFile(v.path(name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -286,7 +286,7 @@ func (v *verifier) tile(t tlog.Tile, data []byte, roots []tlog.Hash, bad *bool) 
 			if len(roots) > 0 && !bytes.Equal(data[i*tlog.HashSize:][:tlog.HashSize], roots[0][:]) {
 				n := t.N<<TileHeight + int64(i)
 				span := int64(1) << (TileHeight * t.L)
-				v.find(0, tileName(t), "its hash of positions %d to %d is not that of the tile below", n*span+1, (n+1)*span)
+				v.find(0, TileName(t), "its hash of positions %d to %d is not that of the tile below", n*span+1, (n+1)*span)
 				*bad = true
 			}
 			roots = roots[min(1, len(roots)):]

@@ -81,7 +81,7 @@ func (v *verifier) place(n int, env *eventstore.Envelope) bool {
 	case v.question.All() && at != v.last+1:
 		v.find(v.last+1, eventsFile, "the event is missing: line %d has position %d", n, at)
 	case !v.question.wants(env):
-		v.find(at, eventsFile, "line %d: the event is no answer to the question in %s", n, manifestFile)
+		v.find(at, eventsFile, "line %d: the event is no answer to the question in %s", n, ManifestFile)
 	}
 	v.follows(env)
 	return true
@@ -129,7 +129,7 @@ func (v *verifier) blame() string {
 func (v *verifier) leafTile(at eventstore.Position) string {
 	n := (int64(at) - 1) >> TileHeight
 	width := min(v.signed.Size-n<<TileHeight, 1<<TileHeight)
-	return tileName(tlog.Tile{H: TileHeight, N: n, W: int(width)})
+	return TileName(tlog.Tile{H: TileHeight, N: n, W: int(width)})
 }
 
 // acquit puts it right where the events turned out to be the signed ones: then it was the tile.
@@ -177,7 +177,7 @@ func (v *verifier) end() {
 		v.find(v.last+1, eventsFile, "the event is missing: the file ends at position %d, and the checkpoint covers %d events", v.last, v.signed.Size)
 	}
 	if m.Form == 1 && (m.Events != v.count || m.First != v.first || (v.count > 0 && m.Last != v.last)) {
-		v.find(0, manifestFile, "it says %d events, from position %d to %d; there are %d, from %d to %d", m.Events, m.First, m.Last, v.count, v.first, v.last)
+		v.find(0, ManifestFile, "it says %d events, from position %d to %d; there are %d, from %d to %d", m.Events, m.First, m.Last, v.count, v.first, v.last)
 	}
 	if v.question.All() && v.believed && v.edge.Size() == v.signed.Size {
 		if v.edge.Root() == v.signed.Root {
@@ -186,7 +186,7 @@ func (v *verifier) end() {
 			v.find(0, eventsFile, "the events have another root than the checkpoint, and the tiles were changed with them")
 		}
 		if m.Form == 1 && m.Time != v.time {
-			v.find(0, manifestFile, "its time is not that of the last event")
+			v.find(0, ManifestFile, "its time is not that of the last event")
 		}
 	}
 }
