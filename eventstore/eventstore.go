@@ -23,6 +23,10 @@ var ErrConflict = errors.New("the stream has moved on")
 // ErrClosed says that the log was closed.
 var ErrClosed = errors.New("the log is closed")
 
+// ErrUnknownType says that a program reads an event of a type that it has never heard of: a newer one wrote it. What is
+// open in it can be shown; what follows from it, only the newer one knows.
+var ErrUnknownType = errors.New("this program knows no event of this type: a newer one wrote it")
+
 // NoStream is the expected version of a stream that does not exist yet.
 const NoStream int64 = -1
 

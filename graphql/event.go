@@ -136,7 +136,7 @@ func (t *types) eventFields() graphql.Fields {
 			return r.Views.Summarise(ctx, rec.env, rec.event)
 		}),
 		"data": recorded("All that it says. Secrets are masked; what was erased is absent.", must(jsonScalar), func(_ context.Context, _ *run, rec *record) (any, error) {
-			return Shown(rec.event, len(rec.env.Secret) > 0)
+			return ShownIn(rec.env, rec.event)
 		}),
 		"evidence": recorded("The bytes that came with it; null if none were kept.", t.evidence, evidenceOf),
 	}

@@ -81,7 +81,7 @@ func (l *loader[K, V]) fetch(ctx context.Context) error {
 // A record is an event as the log holds it, opened as far as views may see.
 type record struct {
 	env   eventstore.Envelope
-	event domain.Event
+	event domain.Event // nil if this program does not know its type
 }
 
 // record reads one event of the log, once in a request.
@@ -97,7 +97,7 @@ func (r *run) record(ctx context.Context, at eventstore.Position) (*record, erro
 	if err == nil {
 		event, err = r.Codec.Decode(env)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, eventstore.ErrUnknownType) { // a newer program's is shown as it stands
 		return nil, fmt.Errorf("read event %d: %w", at, err)
 	}
 	r.read[at] = &record{env, event}

@@ -8,10 +8,19 @@ import (
 	"strings"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/eventstore"
 )
 
 // mask stands where a secret was.
 const mask = "••••••"
+
+// ShownIn returns an event as people may see it, as JSON; of one whose type this program does not know, what is open.
+func ShownIn(env eventstore.Envelope, e domain.Event) (json.RawMessage, error) {
+	if e == nil {
+		return env.Data, nil
+	}
+	return Shown(e, len(env.Secret) > 0)
+}
 
 // Shown returns an event as people may see it, as JSON. A field that its tag calls secret is not even read: if the event
 // has secrets, a mask stands in its place.

@@ -36,7 +36,9 @@ type Scene struct {
 func (v *Views) Summarise(ctx context.Context, env eventstore.Envelope, e domain.Event) (sentence string, err error) {
 	err = v.read(ctx, func(tx Tx) error {
 		scene, err := sceneOf(tx, env, e)
-		sentence = Summary(e, scene)
+		if sentence = Summary(e, scene); e == nil {
+			sentence = fmt.Sprintf("an event that this program does not know (%s): a newer one wrote it", env.Type)
+		}
 		return err
 	})
 	return sentence, err

@@ -31,7 +31,7 @@ func (c *auditVerifyCmd) verify(ctx context.Context, how ledger.Verification) (_
 			return verdict{}, err
 		}
 		defer func() { err = errors.Join(err, keys.Close()) }()
-		codec := &seal.Codec[domain.Event]{Types: catalog.Events(), Keys: keys}
+		codec := &seal.Codec[domain.Event]{Types: catalog.Events(), Keys: keys, Upcasts: catalog.Upcasts()}
 		s.Open = codec.Evidence
 	}
 	how.Event = s.event

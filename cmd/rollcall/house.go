@@ -89,7 +89,7 @@ func (h *house) open(ctx context.Context, o opening) error {
 	if h.keys, err = seal.OpenKeyring(h.path("keys.db"), master, 0); err != nil {
 		return err
 	}
-	h.codec = &seal.Codec[domain.Event]{Types: catalog.Events(), Keys: h.keys}
+	h.codec = &seal.Codec[domain.Event]{Types: catalog.Events(), Keys: h.keys, Upcasts: catalog.Upcasts()}
 	blobs := seal.Blobs{Keys: h.keys}
 	h.snapshots, err = embedded.OpenSnapshots[device.Device](h.path("snapshots.db"), embedded.SnapshotOptions{
 		Fold: fmt.Sprintf("device/%d", device.Fold), Seal: blobs.SealBlob, Open: blobs.OpenBlob, Logger: h.logger,

@@ -164,7 +164,7 @@ type replayLine struct {
 
 func (r *replay) print(ctx context.Context, env eventstore.Envelope) error {
 	event, err := r.codec.Views().Decode(env)
-	if err != nil {
+	if err != nil && !errors.Is(err, eventstore.ErrUnknownType) {
 		return fmt.Errorf("read the event at position %d: %w", env.Position, err)
 	}
 	summary, err := r.read.Summarise(ctx, env, event)
@@ -182,7 +182,7 @@ func (r *replay) print(ctx context.Context, env eventstore.Envelope) error {
 }
 
 func (r *replay) printJSON(env eventstore.Envelope, event domain.Event, summary string) error {
-	data, err := graphql.Shown(event, len(env.Secret) > 0)
+	data, err := graphql.ShownIn(env, event)
 	if err != nil {
 		return err
 	}

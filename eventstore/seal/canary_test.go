@@ -50,6 +50,9 @@ func (c *canaries) plant(t *testing.T, v reflect.Value) {
 		v.SetString(c.next())
 	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8:
 		v.SetBytes([]byte(c.next()))
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		c.plant(t, v.Elem())
 	case v.Kind() == reflect.Map:
 		one := reflect.New(v.Type().Elem()).Elem()
 		c.plant(t, one)

@@ -20,6 +20,8 @@ type Codec[E interface{ EventType() string }] struct {
 	Types []E     // each type of event, by its zero value
 	Keys  Keyring // where the data keys are
 
+	Upcasts map[string][]Upcast // from the forms that events once had, by stored name, the oldest first
+
 	once    sync.Once
 	err     error
 	byName  map[string]*plan
@@ -215,7 +217,7 @@ func (c *Codec[E]) planFor(name string) (*plan, error) {
 	c.once.Do(c.init)
 	p := c.byName[name]
 	if p == nil && c.err == nil {
-		return nil, fmt.Errorf("no event is called %q", name)
+		return nil, fmt.Errorf("%w: %q", eventstore.ErrUnknownType, name)
 	}
 	return p, c.err
 }
@@ -226,6 +228,9 @@ func (c *Codec[E]) init() {
 	for _, zero := range c.Types {
 		name, t := zero.EventType(), reflect.TypeOf(zero)
 		p, err := newPlan(name, t)
+		if err == nil {
+			p.upcast(c.Upcasts[name])
+		}
 		if err == nil && c.byName[name] != nil {
 			err = fmt.Errorf("two events are called %s", name)
 		}

@@ -22,6 +22,8 @@ type plan struct {
 type lens struct {
 	shape  reflect.Type
 	fields []int // that stand in the part
+
+	upcasts []func(json.RawMessage) (json.RawMessage, error)
 }
 
 // newPlan reads the tags of an event's type.
@@ -145,6 +147,9 @@ func (w *writer) forget() {
 
 // read fills v with what a part holds.
 func (l lens) read(part []byte, v reflect.Value) error {
+	if len(l.upcasts) > 0 && len(part) > 0 {
+		return l.readOld(part, v)
+	}
 	if len(l.fields) == 0 || len(part) == 0 {
 		return nil
 	}
