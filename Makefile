@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 STATICCHECK  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCILINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help build demo test check lint race properties bench fuzz audit-graphql parts clean
+.PHONY: help build demo test check lint race properties bench fuzz audit-graphql conformance parts clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 15
 
@@ -55,6 +55,11 @@ fuzz: ## every fuzz target for FUZZTIME each
 audit-graphql: build ## the GraphQL-over-HTTP audit of the JavaScript reference implementation, against a served Rollcall; wants node
 	@if command -v npm >/dev/null; then cd tests/audit-graphql && npm ci --silent && node audit.mjs $(CURDIR)/bin/rollcall; \
 	else echo "node and npm are not here: the GraphQL-over-HTTP audit was NOT run"; fi
+
+conformance: ## the make-believe EventStoreDB, held to the official JavaScript client; wants node
+	@if command -v npm >/dev/null; then (cd eventstore/esdb/esdbtest/conformance && npm ci --ignore-scripts --no-audit --no-fund --silent) && \
+		ROLLCALL_CONFORMANCE=1 $(GO) test -count=1 -v -run '^TestConformance$$' ./eventstore/esdb/esdbtest; \
+	else echo "node and npm are not here: the make-believe EventStoreDB was NOT held to the JavaScript client"; fi
 
 clean: ## forget what was built
 	rm -rf bin

@@ -3,7 +3,9 @@ package tests
 import (
 	"fmt"
 	"io"
+	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,12 +50,20 @@ func beginElsewhere(env *testscript.Env) error {
 	}
 	s.store = server
 	env.Setenv("ROLLCALL_STORE", server.URL())
-	env.Defer(server.Close)
 	return nil
 }
 
+// environment is what the programs that the story runs are told by it.
+func (s *story) environment() []string {
+	if s.store == nil {
+		return os.Environ()
+	}
+	return append(os.Environ(), "ROLLCALL_STORE="+s.store.URL())
+}
+
 // store WHAT happens to the story's EventStoreDB: away takes it off the network, back brings it back with all that it
-// had, cut ends all connections; noise N writes as many events of a neighbour. Any other word is a fault (lose, refuse,
+// had, cut ends all connections; anew puts
+// an empty one in its place; alter TYPE OLD NEW changes the newest event of a type, behind everybody's back; noise N writes as many events of a neighbour. Any other word is a fault (lose, refuse,
 // stall, drop, strange, slow, not-leader) followed by the method that it hits (Append or Read), and how often.
 func (s *story) storeWord(_ io.Writer, args []string) error {
 	if s.store == nil {
@@ -68,6 +78,16 @@ func (s *story) storeWord(_ io.Writer, args []string) error {
 	case "cut":
 		s.store.Stop()
 		return s.store.Restart()
+	case "anew":
+		address := s.store.Addr()
+		s.store.Close()
+		var err error
+		s.store, err = esdbtest.Start(esdbtest.Options{Addr: address})
+		return err
+	case "alter":
+		return s.store.Alter(args[1], func(e *esdbtest.Event) {
+			e.Data = []byte(strings.Replace(string(e.Data), args[2], args[3], 1))
+		})
 	case "noise":
 		n, err := strconv.Atoi(args[1])
 		for range n {

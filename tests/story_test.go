@@ -65,6 +65,9 @@ func (s *story) end() {
 	if s.apple != nil {
 		s.apple.close()
 	}
+	if s.store != nil {
+		s.store.Close()
+	}
 }
 
 // commands are the words of a story; each is explained where it stands.
@@ -163,9 +166,7 @@ func (s *story) serve(_ io.Writer, args []string) error {
 		return err
 	}
 	s.server = exec.Command(program, append(flags, args...)...)
-	if s.store != nil {
-		s.server.Env = append(os.Environ(), "ROLLCALL_STORE="+s.store.URL())
-	}
+	s.server.Env = s.environment()
 	s.server.Dir, s.server.Stdout, s.server.Stderr = s.dir, s.output, s.output
 	if err := s.server.Start(); err != nil {
 		return err
@@ -359,7 +360,11 @@ func (s *story) do(out io.Writer, by *http.Client, req *http.Request) error {
 	if json.Indent(&indented, body, "", "  ") == nil {
 		body = indented.Bytes()
 	}
-	fmt.Fprintf(out, "%d\n%s\n", resp.StatusCode, body)
+	fmt.Fprintf(out, "%d\n", resp.StatusCode)
+	if after := resp.Header.Get("Retry-After"); after != "" {
+		fmt.Fprintf(out, "Retry-After: %s\n", after)
+	}
+	fmt.Fprintf(out, "%s\n", body)
 	if resp.StatusCode >= 400 {
 		return errRefused
 	}

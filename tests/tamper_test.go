@@ -64,7 +64,7 @@ func (s *story) enrols(out io.Writer, udid string) error {
 // run runs the program in the story's directory and wants this exit status.
 func (s *story) run(out io.Writer, status int, args ...string) error {
 	cmd := exec.Command(program, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, out, out
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.Env = s.dir, out, out, s.environment()
 	err := cmd.Run()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == status {
 		return nil

@@ -99,6 +99,9 @@ func (e *evidence) openElsewhere(ctx context.Context, p premises) error {
 			return err
 		}
 		e.close = append(e.close, reader)
+		if err := reader.Confirm(ctx, log); err != nil {
+			return err
+		}
 	case err != nil:
 		return err
 	default:

@@ -89,6 +89,25 @@ func (s *Server) Seed(stream, eventType string, metadata, data []byte) Event {
 	return *e
 }
 
+// Alter changes the newest event of a type where it stands, as nobody can but who writes to the database's files.
+func (s *Server) Alter(eventType string, change func(*Event)) error {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	for i := len(s.store.all) - 1; i >= 0; i-- {
+		old := s.store.all[i]
+		if old.Type != eventType {
+			continue
+		}
+		altered := *old
+		change(&altered)
+		h := s.store.streams[old.Stream]
+		s.store.all, h.events = slices.Clone(s.store.all), slices.Clone(h.events) // readers may hold the old ones
+		s.store.all[i], h.events[slices.Index(h.events, old)] = &altered, &altered
+		return nil
+	}
+	return fmt.Errorf("there is no event of type %s", eventType)
+}
+
 // Events returns all that the server keeps, in order, its own events included.
 func (s *Server) Events() []Event {
 	s.store.mu.Lock()
