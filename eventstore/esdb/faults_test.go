@@ -18,6 +18,19 @@ import (
 	"github.com/rollcall-mdm/rollcall/eventstore/esdb/esdbtest"
 )
 
+// What is known to be wrong with the official client, v4.2.0, and the test that shows that we do not suffer from it:
+//
+//	a client whose discovery failed once is dead for ever        TestServerAway, TestServerRestarted
+//	calls hang, whatever their context, when the server is gone  TestCallersLeave, TestSilentHost
+//	Close panics in the callers that hang                        TestCallersLeave
+//	requires-leader is not sent                                  TestCluster
+//	Recv panics on messages that it does not know                TestStrangeMessages, TestReadThroughFaults
+//	an event without its time of creation ends the program       esdbtest always says it: TestEveryEventSaysWhenItWasCreated
+//	why too large an append was refused is lost                  TestTooLarge: it is not sent
+//	a dropped subscription stays dropped                         TestFollowThroughFaults, TestFollowWaits
+//	Subscription.Recv knows no context                           TestFollowWaits, and the laws
+//	no expected revision means any; no event id means a new one  the laws: exact versions, and refused without an id
+
 // patience is how long a test waits for what must come.
 const patience = 20 * time.Second
 
