@@ -52,9 +52,16 @@ func begin(env *testscript.Env) error {
 	s := &story{dir: env.WorkDir, people: p, last: map[string]string{}}
 	env.Values[storyKey{}] = s
 	env.Setenv("ROLLCALL", program)
+	env.Setenv("AWKWARD", awkward())
 	env.Setenv("LONG", strings.Repeat("x", 70_000))
 	env.Defer(s.end)
 	return os.WriteFile(filepath.Join(env.WorkDir, "device-ca.pem"), p.root, 0o600)
+}
+
+// awkward is the file of awkward devices that operations.md tells of.
+func awkward() string {
+	file, _ := filepath.Abs("testdata/awkward.script") // fails only without a working directory
+	return file
 }
 
 func (s *story) end() {

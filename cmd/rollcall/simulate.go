@@ -43,6 +43,7 @@ type simulateCmd struct {
 	Asleep      float64       `default:"0" help:"Share of devices that sleep through a round of --duration, 0 to 1."`
 	Seed        uint64        `default:"1" help:"The same seed makes the same devices."`
 	Duration    time.Duration `help:"Go on with polls and commands for so long, instead of one round."`
+	Script      string        `type:"existingfile" placeholder:"FILE" help:"Play these lines of awkward devices instead, see docs/operations.md."`
 	JSON        bool          `name:"json" help:"Print the figures as JSON."`
 
 	Out io.Writer `kong:"-"` // standard output if nil
@@ -69,6 +70,9 @@ func (s *simulateCmd) Run(ctx context.Context) error {
 	load, err := s.load()
 	if err != nil {
 		return err
+	}
+	if s.Script != "" {
+		return s.playScript(ctx, load)
 	}
 	result := simulation{Devices: s.Devices, Phases: s.play(ctx, load), Outcomes: load.Outcomes()}
 	audit := load.Audit()

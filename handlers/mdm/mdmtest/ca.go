@@ -91,12 +91,16 @@ func (ca *CA) KeyPEM() ([]byte, error) {
 }
 
 // Issue makes an identity of that name.
-func (ca *CA) Issue(name string) (Identity, error) {
+func (ca *CA) Issue(name string) (Identity, error) { return ca.issueFrom(name, -365*24*time.Hour) }
+
+// issueFrom makes an identity that begins so long after now.
+func (ca *CA) issueFrom(name string, begins time.Duration) (Identity, error) {
 	key, err := ca.newKey()
 	if err != nil {
 		return Identity{}, fmt.Errorf("make the key of %s: %w", name, err)
 	}
 	t := template(name)
+	t.NotBefore = time.Now().UTC().Truncate(time.Second).Add(begins)
 	t.KeyUsage = x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	cert, err := issue(t, ca.Certificate, key.Public(), ca.Key)
