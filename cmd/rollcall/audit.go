@@ -153,6 +153,8 @@ type auditVerifyCmd struct {
 	Bundle    string   `arg:"" type:"existingdir" help:"The bundle's directory."`
 	Key       string   `type:"existingfile" placeholder:"FILE" help:"The log's public key (ledger.pub), got by another way than the bundle."`
 	Witnessed []string `type:"existingfile" placeholder:"FILE" help:"Checkpoints that you or a witness kept: the log must still begin with what they say."`
+	Disclosed string   `type:"existingfile" placeholder:"FILE" help:"Keys that you were given, as the server's disclose answers: each must open its part of its event as it stands in the bundle."`
+	Opened    string   `placeholder:"FILE" help:"Where to write what they open, a JSON object a line: a file that is not there."`
 	Keys      string   `type:"existingdir" placeholder:"DIR" help:"A data directory, or a copy of its keys, that opens what devices sent, so that their signatures can be checked."`
 }
 
@@ -198,6 +200,9 @@ func (c *auditVerifyCmd) print(v verdict) error {
 	}
 	if len(c.Witnessed) > 0 {
 		fmt.Fprintf(&b, "It agrees with %d of the checkpoints that were kept elsewhere.\n", v.Agreed)
+	}
+	if v.Disclosed != nil {
+		fmt.Fprintf(&b, "The disclosed keys open %d sealed parts, as they were appended.\n", v.Disclosed.Opened)
 	}
 	fmt.Fprintf(&b, "Of what devices sent, %s.\n", v.Signatures)
 	if !v.KeyGiven {

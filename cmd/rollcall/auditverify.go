@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,8 @@ import (
 // A verdict is what was found about a bundle and what devices signed in it.
 type verdict struct {
 	ledger.Verdict
-	Signatures tally `json:"signatures"`
+	Signatures tally      `json:"signatures"`
+	Disclosed  *disclosed `json:"disclosed,omitempty"`
 }
 
 // verify checks the bundle, and the signatures in it as far as its evidence can be opened.
@@ -35,8 +37,39 @@ func (c *auditVerifyCmd) verify(ctx context.Context, how ledger.Verification) (_
 		s.Open = codec.Evidence
 	}
 	how.Event = s.event
+	given, end, err := c.given()
+	if err != nil {
+		return verdict{}, err
+	}
+	if given != nil {
+		if c.Keys == "" {
+			s.Open = given.evidence
+		}
+		how.Event = func(env eventstore.Envelope) string { return cmp.Or(given.event(env), s.event(env)) }
+	}
 	v, err := how.Bundle(ctx, c.Bundle)
-	return verdict{v, s.tally}, err
+	return verdict{v, s.tally, given}, errors.Join(err, end())
+}
+
+// given reads the keys that were disclosed, nil if none were, and opens the file for what they open.
+func (c *auditVerifyCmd) given() (*disclosed, func() error, error) {
+	nothing := func() error { return nil }
+	if c.Disclosed == "" {
+		if c.Opened != "" {
+			return nil, nothing, errors.New("--opened wants the keys that open something: name them with --disclosed")
+		}
+		return nil, nothing, nil
+	}
+	d, err := readDisclosed(c.Disclosed)
+	if err != nil || c.Opened == "" {
+		return d, nothing, err
+	}
+	f, err := os.OpenFile(c.Opened, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, nothing, fmt.Errorf("keep what is opened: %w", err)
+	}
+	d.out = f
+	return d, f.Close, nil
 }
 
 // openKeys opens the keys of a data directory, or of a copy that was made with them.
