@@ -72,7 +72,7 @@ func TestYesterdaysDirectoryIsVerified(t *testing.T) {
 	yesterdays(t, func(t *testing.T, dir string) {
 		c := &verifyCmd{stopped: stopped{Data: filepath.Join(dir, "data")}, Most: 20}
 		out, err := run(t, &c.stopped, c)
-		if err != nil || !strings.Contains(out, "74 events") || !strings.Contains(out, "the views agree with the log") {
+		if err != nil || !strings.Contains(out, "74 events") || !strings.Contains(out, "agree with the log") {
 			t.Errorf("%v\n%s", err, out)
 		}
 		r := &replayCmd{stopped: stopped{Data: filepath.Join(dir, "data")}}
