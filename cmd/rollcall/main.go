@@ -26,11 +26,11 @@ type cli struct {
 	Simulate simulateCmd `cmd:"" help:"Play devices against any server, and print figures."`
 	Audit    auditCmd    `cmd:"" help:"Take evidence from the log, and check it without us."`
 	Token    tokenCmd    `cmd:"" help:"Create, list and revoke API tokens (while the server is stopped)."`
-	Verify   verifyCmd   `cmd:"" help:"Read, open and fold everything, and compare the views with the log (while the server is stopped)."`
-	Views    viewsCmd    `cmd:"" help:"List the views, or fold them anew (while the server is stopped)."`
+	Verify   verifyCmd   `cmd:"" help:"Read, open and fold everything, and compare the views and the ledger with the log (while the server is stopped)."`
+	Views    viewsCmd    `cmd:"" help:"List the views, or fold them anew, also while the server runs."`
 	Backup   backupCmd   `cmd:"" help:"Copy the log, also while the server runs."`
 	Keys     keysCmd     `cmd:"" help:"Change the master key, or forget a device's personal data for good (while the server is stopped)."`
-	Replay   replayCmd   `cmd:"" help:"Print history, or the state of a moment (while the server is stopped)."`
+	Replay   replayCmd   `cmd:"" help:"Print history, or the state of a moment, also while the server runs."`
 }
 
 func main() {

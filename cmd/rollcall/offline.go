@@ -18,10 +18,11 @@ import (
 	"github.com/rollcall-mdm/rollcall/projections"
 )
 
-// A stopped is the data directory of a server that does not run, as a command is told it.
+// A stopped is the data directory of a server, as a command is told it: with works on it while no server runs, reads while
+// one runs or not.
 type stopped struct {
 	storage
-	Data string `default:"./data" placeholder:"DIR" help:"The data directory of a server that does not run now."`
+	Data string `default:"./data" placeholder:"DIR" help:"The server's data directory."`
 
 	Out io.Writer `kong:"-"` // standard output if nil
 	Err io.Writer `kong:"-"` // for progress; standard error if nil
@@ -56,6 +57,17 @@ func (s *stopped) with(ctx context.Context, do func(*house) error) error {
 
 // check refuses a directory that a server uses now, and one in which something is missing.
 func (s *stopped) check() error {
+	if err := s.present(); err != nil {
+		return err
+	}
+	if s.inUse() {
+		return fmt.Errorf("a server is running on %s: stop it first, or ask it by GraphQL while it runs", s.Data)
+	}
+	return nil
+}
+
+// present refuses a directory in which something is missing.
+func (s *stopped) present() error {
 	files := []string{"master.key", "index.key", "keys.db"}
 	if s.embedded() {
 		files = append([]string{logFile}, files...)
@@ -72,9 +84,6 @@ func (s *stopped) check() error {
 		default:
 			return fmt.Errorf("%s is missing in %s: put the keys back that belong to this log, nothing opens it without them", file, s.Data)
 		}
-	}
-	if s.inUse() {
-		return fmt.Errorf("a server is running on %s: stop it first, or ask it by GraphQL while it runs", s.Data)
 	}
 	return nil
 }

@@ -221,7 +221,7 @@ func TestReplayShowsAMoment(t *testing.T) {
 func TestACommandOnADirectoryInUseSaysSo(t *testing.T) {
 	p := openPast(t, t.TempDir(), morning)
 	defer p.close()
-	c := replayCmd{stopped: stopped{Data: p.dir}}
+	c := verifyCmd{stopped: stopped{Data: p.dir}}
 	if _, err := run(t, &c.stopped, &c); err == nil || !strings.Contains(err.Error(), "a server is running") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("%v", err)
 	}

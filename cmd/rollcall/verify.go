@@ -30,7 +30,14 @@ var errUnsound = errors.New("this directory is not sound: see above")
 
 // Run fulfils kong's command.
 func (c *verifyCmd) Run(ctx context.Context) error {
-	return c.with(ctx, func(h *house) error {
+	open := c.reads // which opens what cannot be written any more, too
+	if !c.embedded() {
+		open = c.with
+	}
+	if err := c.check(); err != nil {
+		return err
+	}
+	return open(ctx, func(h *house) error {
 		v := &verification{verifyCmd: c, house: h, next: map[eventstore.Stream]int64{}, devices: map[string]device.Device{}, signatures: signatures{Open: h.codec.Evidence}}
 		err := errors.Join(v.readAll(ctx), v.compareViews(ctx))
 		if err != nil && len(v.findings) == 0 {
@@ -107,7 +114,7 @@ func (v *verification) read(env eventstore.Envelope) {
 	if problem := v.signatures.event(env); problem != "" {
 		v.finding(env.Position, "%s of %s: %s", env.Type, env.Stream, problem)
 	}
-	if _, erased := event.(device.SubjectErased); erased && v.keys.Epoch(env.Stream, env.Version) == v.keys.Epoch(env.Stream, env.Version+1) {
+	if _, erased := event.(device.SubjectErased); erased && v.codec.Keys.Epoch(env.Stream, env.Version) == v.codec.Keys.Epoch(env.Stream, env.Version+1) {
 		v.finding(env.Position, "the log says that %s was erased, but its keys are still there: run keys erase-subject again", env.Stream)
 	}
 	if err := v.fold(env, event); err != nil {
@@ -142,9 +149,14 @@ func (v *verification) compareViews(ctx context.Context) error {
 		return fmt.Errorf("make a directory to fold the views in: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	here, err := v.views(ctx, v.house)
+	head, err := v.log.Head(ctx)
 	if err != nil {
 		return err
+	}
+	here, err := v.viewsAt(ctx, v.house, head)
+	if err != nil {
+		v.finding(0, "the views cannot be compared: %v", err)
+		return ctx.Err()
 	}
 	defer here.Close()
 	there, err := projections.Open(ctx, filepath.Join(dir, "views.db"), projections.Options{Logger: v.logger})

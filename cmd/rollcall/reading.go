@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/catalog"
+	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
+	"github.com/rollcall-mdm/rollcall/eventstore/esdb"
+	"github.com/rollcall-mdm/rollcall/eventstore/seal"
+	"github.com/rollcall-mdm/rollcall/projections"
+)
+
+// A readHouse is a house that is only read, whether a server lives in it or not: its log takes no events, and its
+// keyring makes no keys.
+type readHouse struct {
+	*house
+	keys *seal.ReadKeyring
+}
+
+// reads opens the directory for reading, does something with it, and closes it again. Nothing is locked, and nothing is
+// made.
+func (s *stopped) reads(ctx context.Context, do func(*house) error) error {
+	if err := s.present(); err != nil {
+		return err
+	}
+	logger := slog.New(slog.NewTextHandler(s.err(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	h, err := openReading(ctx, opening{storage: s.storage, Dir: s.Data, Logger: logger})
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(h.house), h.close())
+}
+
+func openReading(ctx context.Context, o opening) (*readHouse, error) {
+	h := &readHouse{house: &house{dir: o.Dir, now: time.Now, logger: o.Logger}}
+	if err := h.open(ctx, o); err != nil {
+		return nil, errors.Join(err, h.close())
+	}
+	return h, nil
+}
+
+func (h *readHouse) open(ctx context.Context, o opening) (err error) {
+	if h.pseudonyms, err = seal.OpenPseudonyms(h.path("index.key")); err != nil {
+		return err
+	}
+	if h.keys, err = seal.OpenReadKeyring(ctx, h.path("keys.db"), h.masterKey); err != nil {
+		return err
+	}
+	h.codec = &seal.Codec[domain.Event]{Types: catalog.Events(), Keys: h.keys}
+	if err := h.openLog(ctx, o); err != nil {
+		return err
+	}
+	h.gather()
+	h.devices.Snapshots = nil // those are the server's
+	return nil
+}
+
+// masterKey opens the master key with an id: the one of now, or the next one, if a rotation is about to put it in its
+// place.
+func (h *readHouse) masterKey(_ context.Context, id string) (seal.MasterKey, error) {
+	for _, file := range []string{h.path("master.key"), seal.NextMasterKey(h.path("master.key"))} {
+		if _, err := os.Stat(file); err != nil {
+			continue // to open it would make it
+		}
+		key, err := seal.OpenMasterKey(file)
+		if err != nil {
+			return nil, err
+		}
+		if key.ID() == id {
+			return key, nil
+		}
+	}
+	return nil, fmt.Errorf("the data keys are wrapped by the master key %s, which is not here: put the right master.key back", id)
+}
+
+func (h *readHouse) openLog(ctx context.Context, o opening) error {
+	if !o.embedded() {
+		log, err := esdb.Open(ctx, o.Store, esdb.Options{Patience: storePatience, Logger: o.Logger})
+		if err == nil {
+			h.log = log
+		}
+		return err
+	}
+	log, err := embedded.OpenReader(ctx, h.path(logFile))
+	if err == nil {
+		h.log, h.tree = log, log
+	}
+	return err
+}
+
+func (h *readHouse) close() error {
+	err := h.house.close()
+	if h.keys != nil {
+		err = errors.Join(err, h.keys.Close())
+	}
+	return err
+}
+
+// viewsAt opens the views for reading, once they show what the log had at a position. If a server runs, it folds them;
+// if none does, what is missing is folded here.
+func (s *stopped) viewsAt(ctx context.Context, h *house, at eventstore.Position) (*projections.Views, error) {
+	for told := false; ; {
+		views, err := projections.OpenReadOnly(ctx, h.path("views.db"), projections.Options{Logger: h.logger})
+		if err == nil {
+			var reached eventstore.Position
+			if reached, err = views.Standing(ctx); err == nil && reached >= at {
+				return views, nil
+			}
+			err = errors.Join(err, views.Close())
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil, errors.Join(ctx.Err(), err)
+		case !s.inUse():
+			err = s.with(ctx, func(h *house) error { return s.foldViews(ctx, h) })
+		case !told:
+			told, err = true, nil
+			fmt.Fprintln(s.err(), "waiting for the server's views to reach the end of the log")
+		default:
+			err = nil
+		}
+		if err != nil && !s.inUse() { // otherwise a server has come up meanwhile: it folds them
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// foldViews folds into the directory's views what they have not seen yet.
+func (s *stopped) foldViews(ctx context.Context, h *house) error {
+	views, err := s.views(ctx, h)
+	if err != nil {
+		return err
+	}
+	return views.Close()
+}
