@@ -97,6 +97,9 @@ func (r *run) record(ctx context.Context, at eventstore.Position) (*record, erro
 	if err == nil {
 		event, err = r.Codec.Decode(env)
 	}
+	if err == nil {
+		event, err = Whole(ctx, r.Log, r.Codec, env, event)
+	}
 	if err != nil && !errors.Is(err, eventstore.ErrUnknownType) { // a newer program's is shown as it stands
 		return nil, fmt.Errorf("read event %d: %w", at, err)
 	}

@@ -217,6 +217,9 @@ func (f *facts) acknowledged(tx Tx, r *record, e device.CommandAcknowledged) err
 	if e.RequestType == "DeviceConfigured" && e.Channel == "" {
 		return f.say(tx, r, statement{"enrollment.awaitingConfiguration", false})
 	}
+	if e.SameAs != 0 {
+		return f.unask(tx, r) // the same list in answer to the same question: nothing has changed
+	}
 	if len(e.Result) == 0 {
 		return nil
 	}

@@ -233,6 +233,9 @@ func (r *replay) print(ctx context.Context, env eventstore.Envelope) error {
 	if err != nil && !errors.Is(err, eventstore.ErrUnknownType) {
 		return fmt.Errorf("read the event at position %d: %w", env.Position, err)
 	}
+	if event, err = graphql.Whole(ctx, r.log, r.codec.Views(), env, event); err != nil {
+		return err
+	}
 	summary, err := r.read.Summarise(ctx, env, event)
 	if err != nil {
 		return err

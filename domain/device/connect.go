@@ -77,7 +77,7 @@ func (d Device) record(r Report) []domain.Event {
 	}
 	switch r.Status {
 	case Acknowledged:
-		return []domain.Event{CommandAcknowledged{r.Channel, r.UUID, item.RequestType, r.Result, r.Secrets}}
+		return []domain.Event{d.acknowledgement(r, item)}
 	case Error:
 		return []domain.Event{CommandFailed{r.Channel, r.UUID, item.RequestType, r.ErrorChain, r.Result}}
 	case CommandFormatError:

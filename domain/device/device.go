@@ -61,6 +61,7 @@ type Device struct {
 	Channels []Channel // the device channel first
 	Settled  []string  // command UUIDs that ended lately, oldest first; at most rememberedUUIDs
 	Keys     []Key     // idempotency keys used lately, oldest first; at most rememberedKeys
+	Events   int64     // how many there were: the version that the next one will have
 }
 
 // A Channel is one way to speak with a device.
@@ -73,6 +74,7 @@ type Channel struct {
 	Unmanaged time.Time // APNs called the newest token unregistered; zero if not
 	Announced string    // token of the set of declarations that the channel was last told of
 	Queue     []*Item   // in the order in which they came; an Item is never written to once it stands here
+	Told      []Told    // the last answers that are said once, by request type
 
 	Login      Login // of a network user; empty for all others
 	Nonce      string
@@ -137,7 +139,7 @@ func Size(d Device) int {
 	n := 560 + len(d.UnlockToken) + len(d.BootstrapToken) + 40*len(d.Settled) + 64*len(d.Keys) + 160*len(d.Pairings) + 40*len(d.Clones) +
 		48*len(d.Things.Foreign) + 48*len(d.Things.Apps)
 	for _, c := range d.Channels {
-		n += 260 + len(c.Token) + len(c.PushMagic)
+		n += 260 + len(c.Token) + len(c.PushMagic) + 180*len(c.Told)
 		for _, item := range c.Queue {
 			n += 270 + len(item.Body) + len(item.Parameters)
 		}

@@ -189,11 +189,14 @@ type CommandDelivered struct {
 	NewSession  bool `json:",omitempty"` // the channel had said Idle: what it deferred may be offered again
 }
 
-// A CommandAcknowledged says that a device has done a command. Done is not verified: see Apple's pages.
+// A CommandAcknowledged says that a device has done a command. Done is not verified: see Apple's pages. A list that the
+// channel told in the same words before is not told again: SameAs says where it stands, and Digest that it is the same.
 type CommandAcknowledged struct {
 	Channel     ChannelID `json:",omitempty"`
 	UUID        string
 	RequestType string
+	SameAs      int64                      `json:",omitempty"`                 // version, in the stream, of the event whose Result this one repeats
+	Digest      []byte                     `seal:"personal" json:",omitempty"` // SHA-256 of the Result, its own or the repeated one; absent if it is not said once
 	Result      json.RawMessage            `seal:"personal" json:",omitempty"` // the answer's own keys
 	Secrets     map[string]json.RawMessage `seal:"secret" json:",omitempty"`   // what was cut out of it, by path
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/command"
 )
 
-// Evolve returns the device after the event e, which happened at the time at.
-func (d Device) Evolve(e domain.Event, at time.Time) Device {
+// evolve does what Evolve does, but for what the device has told.
+func (d Device) evolve(e domain.Event, at time.Time) Device {
 	switch e := e.(type) {
 	case Authenticated:
 		return d.authenticated(e).seen(at)

@@ -41,7 +41,7 @@ func main() {
 	flag.IntVar(&s.commands, "commands", 5, "commands for each device")
 	flag.IntVar(&s.scale, "scale", 20000, "devices that are enrolled at the end, to see whether it stays as fast; 0 for none")
 	flag.BoolVar(&s.keep, "keep", false, "keep the servers' directories, and say where they are")
-	flag.StringVar(&s.only, "only", "", "measure only the server, or only the log")
+	flag.StringVar(&s.only, "only", "", "measure only the server, only the log, or only the growth of the files")
 	flag.BoolVar(&s.json, "json", false, "print the figures as JSON on standard output, and all else on standard error")
 	write := flag.String("write", "", "a log to write to until somebody kills this process: part of the measurement")
 	flag.Parse()
@@ -65,6 +65,9 @@ func (s settings) run(ctx context.Context) error {
 	}
 	r := &report{Machine: machine()}
 	var errs []error
+	if s.only == "growth" {
+		return s.growth(ctx)
+	}
 	if s.only != "log" {
 		errs = append(errs, s.measureServer(ctx, r))
 	}
@@ -79,7 +82,7 @@ func (s settings) measureServer(ctx context.Context, r *report) error {
 	fmt.Printf("%d devices, %d at once, %d commands each; every event is on disk before it is answered\n", s.devices, s.concurrency, s.commands)
 	mixed := s.measure(ctx, r, "inventory: DeviceInformation, SecurityInfo, 60 apps, profiles, certificates", mdmtest.Inventory)
 	plain := s.measure(ctx, r, "DeviceInformation alone", mdmtest.Inventory[:1])
-	return errors.Join(mixed, plain, s.grow(ctx, r))
+	return errors.Join(mixed, plain, s.growth(ctx), s.grow(ctx, r))
 }
 
 // measure plays the four phases to a fresh server.

@@ -33,6 +33,7 @@ type server struct {
 	process   *exec.Cmd
 	said      bytes.Buffer
 	exited    chan error
+	final     map[string]int64 // sizes of its files when it had stopped
 }
 
 // withServer runs f against a fresh server and stops it.
@@ -51,7 +52,8 @@ func (s settings) withServer(ctx context.Context, f func(*server) error) (err er
 		return err
 	}
 	err = errors.Join(f(srv), srv.stop())
-	fmt.Printf("on disk after the server has stopped: %s\n", sizes(srv.disk()))
+	srv.final = srv.disk()
+	fmt.Printf("on disk after the server has stopped: %s\n", sizes(srv.final))
 	return err
 }
 
