@@ -17,6 +17,7 @@ import (
 type backupCmd struct {
 	stopped
 	To       string `name:"out" required:"" placeholder:"DIR" help:"Where the copy goes: a directory that is made, or holds no log yet."`
+	Archives bool   `name:"with-archives" help:"Copy the log's archives too. They never change: once is enough."`
 	WithKeys bool   `name:"with-keys" help:"Copy the keys too. Whoever has them and the log can read everything: keep them apart, and for a shorter time."`
 }
 
@@ -50,7 +51,7 @@ func (c *backupCmd) Run(ctx context.Context) error {
 		}
 	}
 	c.tell()
-	return nil
+	return c.archives(ctx)
 }
 
 // tell says what was copied, and what must be backed up in another way.

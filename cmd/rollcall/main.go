@@ -29,6 +29,7 @@ type cli struct {
 	Verify   verifyCmd   `cmd:"" help:"Read, open and fold everything, and compare the views and the ledger with the log (while the server is stopped)."`
 	Views    viewsCmd    `cmd:"" help:"List the views, or fold them anew, also while the server runs."`
 	Backup   backupCmd   `cmd:"" help:"Copy the log, also while the server runs."`
+	Archive  archiveCmd  `cmd:"" help:"Move old events out of the log to a file that stays provable, and check such files."`
 	Keys     keysCmd     `cmd:"" help:"Change the master key, or forget a device's personal data for good (while the server is stopped)."`
 	Replay   replayCmd   `cmd:"" help:"Print history, or the state of a moment, also while the server runs."`
 }

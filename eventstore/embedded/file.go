@@ -80,8 +80,8 @@ func makeTables(conn *sqlite.Conn, path string) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("read its version: %w", err)
-	case version > fileVersion:
-		return fmt.Errorf("a newer program wrote it (version %d): want version %d at most", version, fileVersion)
+	case version > archivedVersion:
+		return fmt.Errorf("a newer program wrote it (version %d): want version %d at most", version, archivedVersion)
 	case version == 0:
 		tables := fmt.Sprintf("%s\nPRAGMA user_version = %d;", schema, fileVersion)
 		if err := sqlitex.ExecuteScript(conn, tables, nil); err != nil {

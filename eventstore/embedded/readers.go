@@ -18,6 +18,8 @@ type readers struct {
 	open   int // idle or not
 	closed chan struct{}
 	names  names
+
+	archives *archives
 }
 
 func openReaders(path string, options Options) (*readers, error) {
@@ -28,8 +30,14 @@ func openReaders(path string, options Options) (*readers, error) {
 		if err != nil {
 			return nil, errors.Join(err, rs.close())
 		}
+		if rs.open == 0 {
+			rs.archives, err = findArchives(r.conn, path, &rs.names)
+		}
 		rs.idle <- r
 		rs.open++
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("find its archives: %w", err), rs.close())
+		}
 	}
 	return rs, nil
 }
@@ -61,6 +69,15 @@ func (rs *readers) stream(ctx context.Context, s eventstore.Stream, from int64, 
 		return page{}, err
 	}
 	defer func() { rs.idle <- r }()
+	live, err := r.ofStream(s, from, direction)
+	if err != nil || rs.archives == nil {
+		return live, err
+	}
+	return rs.older(ctx, r, live, s, from, direction)
+}
+
+// ofStream reads a page of one stream.
+func (r *reader) ofStream(s eventstore.Stream, from int64, direction eventstore.Direction) (page, error) {
 	stmt := r.forward
 	if direction == eventstore.Backward {
 		stmt = r.backward
@@ -73,6 +90,9 @@ func (rs *readers) stream(ctx context.Context, s eventstore.Stream, from int64, 
 
 // all reads a page of all streams: after a position, up to another.
 func (rs *readers) all(ctx context.Context, after, head eventstore.Position) (page, error) {
+	if p, archived, err := rs.archives.all(ctx, after, head); archived || err != nil {
+		return p, err
+	}
 	r, err := rs.borrow(ctx)
 	if err != nil {
 		return page{}, err
@@ -86,7 +106,7 @@ func (rs *readers) close() (err error) {
 	for range rs.open {
 		err = errors.Join(err, (<-rs.idle).conn.Close())
 	}
-	return err
+	return errors.Join(err, rs.archives.close())
 }
 
 // A reader is one connection. One goroutine uses it at a time.

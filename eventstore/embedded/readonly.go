@@ -53,7 +53,7 @@ func (r *ReadOnly) readHead(ctx context.Context) error {
 	}
 	defer func() { r.readers.idle <- one }()
 	version, err := sqlitex.ResultInt(one.conn.Prep("PRAGMA user_version"))
-	if err == nil && version != fileVersion {
+	if err == nil && version != fileVersion && version != archivedVersion {
 		err = fmt.Errorf("it has version %d, want %d: start the server of this release once", version, fileVersion)
 	}
 	if err != nil {
