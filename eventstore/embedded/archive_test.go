@@ -18,7 +18,9 @@ import (
 )
 
 // signed is a signature as good as any where nobody asks whose it is.
-func signed(size int64, root tlog.Hash) ([]byte, error) { return fmt.Appendf(nil, "%d %s", size, root), nil }
+func signed(size int64, root tlog.Hash) ([]byte, error) {
+	return fmt.Appendf(nil, "%d %s", size, root), nil
+}
 
 // An old is a log with a past: streams of two kinds, their events all mixed.
 type old struct {
