@@ -118,7 +118,7 @@ func (v *verification) read(env eventstore.Envelope) {
 		v.finding(env.Position, "the log says that %s was erased, but its keys are still there: run keys erase-subject again", env.Stream)
 	}
 	if e, ok := event.(device.CommandAcknowledged); ok && !v.devices[env.Stream.ID].Quotes(e) {
-		v.finding("position %d: %s of %s has another answer than the one whose digest it keeps", env.Position, env.Type, env.Stream)
+		v.finding(env.Position, "%s of %s has another answer than the one whose digest it keeps", env.Type, env.Stream)
 	}
 	if err := v.fold(env, event); err != nil {
 		v.finding(env.Position, "%s of %s cannot be folded: %v", env.Type, env.Stream, err)
