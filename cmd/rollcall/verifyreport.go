@@ -42,7 +42,7 @@ func (v *verification) dense() bool {
 // beginLedger makes ready to compare the ledger with the events that follow.
 func (v *verification) beginLedger(ctx context.Context) error {
 	v.readCheckpoint()
-	v.recheck = &ledger.Recheck{Tree: v.tree, Found: func(at eventstore.Position, problem string) { v.finding(at, "%s", problem) }}
+	v.recheck = &ledger.Recheck{Tree: v.tree, Sparse: !v.dense(), Found: func(at eventstore.Position, problem string) { v.finding(at, "%s", problem) }}
 	return v.recheck.Begin(ctx, v.signed.Size)
 }
 

@@ -13,8 +13,9 @@ import (
 // that follows from them. What differs is told once, at the event with which it should have been stored: a hash further
 // up that differs only because of one below is no finding of its own.
 type Recheck struct {
-	Tree  Tree
-	Found func(at eventstore.Position, problem string)
+	Tree   Tree
+	Found  func(at eventstore.Position, problem string)
+	Sparse bool // the log's positions have gaps: leaves are hashed with the events' places, from 1 without gaps
 
 	edge   Edge
 	leaves Leaves
@@ -55,7 +56,11 @@ func (r *Recheck) Add(ctx context.Context, env *eventstore.Envelope) error {
 		r.edge.size++ // the edge is of no use from here on
 		return nil
 	}
-	h, err := r.compare(ctx, env.Position, 0, r.leaves.Hash(env))
+	placed := *env
+	if r.Sparse {
+		placed.Position = eventstore.Position(r.edge.size + 1)
+	}
+	h, err := r.compare(ctx, env.Position, 0, r.leaves.Hash(&placed))
 	level := 0
 	for ; err == nil && r.edge.size>>level&1 == 1; level++ {
 		h, err = r.compare(ctx, env.Position, level+1, tlog.NodeHash(r.edge.roots[level], h))

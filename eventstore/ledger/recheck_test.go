@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -122,5 +123,32 @@ func TestARecheckFindsWhatWasChangedSinceItWasSigned(t *testing.T) {
 		if found := rechecked(t, changed, other, signed); len(found) == 0 || !strings.Contains(strings.Join(found, "\n"), tt.want) {
 			t.Errorf("%s: %q, want %q", name, found, tt.want)
 		}
+	}
+}
+
+// Over a log whose positions have gaps the leaves are hashed with places, and findings tell positions.
+func TestARecheckOfALogWithGaps(t *testing.T) {
+	events, tree := grown(40)
+	for i := range events {
+		events[i].Position *= 1000
+	}
+	var found []eventstore.Position
+	check := func() error {
+		r := &ledger.Recheck{Tree: tree, Sparse: true, Found: func(at eventstore.Position, _ string) { found = append(found, at) }}
+		err := r.Begin(t.Context(), 40)
+		for i := range events {
+			err = errors.Join(err, r.Add(t.Context(), &events[i]))
+		}
+		if problem := r.Confirm(checkpointOf(t, tree, 40)); problem != "" {
+			t.Error(problem)
+		}
+		return err
+	}
+	if err := check(); err != nil || len(found) != 0 {
+		t.Fatalf("of a sound tree: %v, %v", found, err)
+	}
+	events[16].Data = []byte(`{"changed":1}`)
+	if err := check(); err != nil || len(found) != 1 || found[0] != 17_000 {
+		t.Errorf("a change at 17000 is found at %v, %v", found, err)
 	}
 }
