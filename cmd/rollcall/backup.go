@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
 	"github.com/rollcall-mdm/rollcall/eventstore/seal"
@@ -45,7 +46,7 @@ func (c *backupCmd) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, name := range files {
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(files))) {
 		if err := copyPrivate(filepath.Join(c.Data, name), filepath.Join(c.To, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("back up %s: %w", name, err)
 		}
@@ -74,7 +75,7 @@ func (c *backupCmd) kept() (database string, files []string, err error) {
 	}
 	database = logFile
 	if !c.embedded() {
-		database, files = indexFile, []string{ledger.CheckpointFile}
+		database, files = indexFile, []string{ledger.CheckpointFile, ledger.PublicFile}
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, database)); err != nil {
 		return "", nil, fmt.Errorf("%s is no data directory, for it holds no %s: name the server's with --data", c.Data, database)
