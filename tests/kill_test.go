@@ -17,9 +17,11 @@ import (
 	"github.com/rollcall-mdm/rollcall/handlers/mdm/mdmtest"
 )
 
-// kills is how often the server is killed, and writers how many devices speak at the same time.
+// kills is how often the server is killed, stops how often it is asked to end, and writers how many devices speak at the same
+// time.
 const (
 	kills   = 20
+	stops   = 3
 	writers = 64
 )
 
@@ -44,9 +46,13 @@ func TestSIGKILLUnderLoadLosesNothing(t *testing.T) {
 			}
 		})
 	}
-	for range kills {
+	for n := range kills + stops {
 		c.ledger.await(ctx, 150+rand.IntN(600)) // in the end a device has some 200 events: there are snapshots too
-		h.kill()
+		if n%8 == 5 {
+			h.stop() // SIGTERM: it ends well, whatever is under way
+		} else {
+			h.kill()
+		}
 		h.start()
 		c.risen()
 	}
