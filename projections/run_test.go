@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,38 @@ func TestAStreamThatCannotBeDigestedIsParkedAndOthersGoOn(t *testing.T) {
 	}
 	if e, found, err := v.Event(t.Context(), closed); err != nil || !found || e.Type != "device.checked-out" {
 		t.Errorf("the timeline does not show what cannot be opened: %+v, %v, %v", e, found, err)
+	}
+}
+
+// T49: an event of a type that this program does not know is shown, and never passed over in silence.
+func TestAnEventOfAnUnknownTypeIsShown(t *testing.T) {
+	h := newHistory()
+	h.add("d1", noon, authenticated(1), token(true))
+	at := h.add("d1", noon, device.Seen{Polls: 1})
+	h.events[at-1].Type = "device.teleported"
+	h.told("d1", "1", "SecurityInfo", `{"SecurityInfo":{"FDE_Enabled":true}}`, noon)
+	h.told("d2", "2", "SecurityInfo", `{"SecurityInfo":{"FDE_Enabled":true}}`, noon)
+	for name, fold := range map[string]func(v *Views) error{
+		"live": func(v *Views) error { return v.foldChunk(h.events, peeking{}) },
+		"anew": func(v *Views) error { return v.Rebuild(t.Context(), h, peeking{}, nil) },
+	} {
+		v := open(t)
+		if err := fold(v); err != nil {
+			t.Fatal(err)
+		}
+		for _, view := range must[[]View](t)(v.List(t.Context())) {
+			parked := len(view.Parked) == 1 && view.Parked[0].Position == at && strings.Contains(view.Parked[0].Error, "device.teleported")
+			if parked == (view.Name == "timeline") || int(view.Position) != len(h.events) {
+				t.Errorf("%s: %+v", name, view)
+			}
+		}
+		e, found, err := v.Event(t.Context(), at)
+		if err != nil || !found || e.Type != "device.teleported" {
+			t.Errorf("%s: the timeline shows %+v, %v, %v", name, e, found, err)
+		}
+		if c := must[[]Command](t)(v.Command(t.Context(), "2")); len(c) != 1 || c[0].State != Acknowledged {
+			t.Errorf("%s: another device's command: %+v", name, c)
+		}
 	}
 }
 

@@ -82,3 +82,31 @@ func cpu() time.Duration {
 	}
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
+
+// BenchmarkDeviceAsOf measures how long it takes to say how a device was, and all that was known of it, at a moment in a
+// stream of 10,000 events; the moment is another one each time.
+func BenchmarkDeviceAsOf(b *testing.B) {
+	p := lived(b, 1, 700)
+	v, err := projections.Open(b.Context(), filepath.Join(b.TempDir(), "views.db"), projections.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := v.CatchUp(b.Context(), p.log, p.codec.Views(), nil); err != nil {
+		b.Fatal(err)
+	}
+	head := v.Position()
+	at := head
+	for b.Loop() {
+		at = (at+4_999)%head + 1
+		if _, found, err := v.Device(b.Context(), pseudonym(0), at); err != nil || !found && at > 10 {
+			b.Fatal(found, err)
+		}
+		if _, err := v.Facts(b.Context(), pseudonym(0), "", at); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(head), "events")
+	if err := v.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
