@@ -148,7 +148,7 @@ func (s *story) request(out io.Writer, r speaker, body []byte) error {
 	if r.contentType != "" {
 		req.Header.Set("Content-Type", r.contentType)
 	}
-	if len(body) > 8<<20 { // ask first: who is refused before all is read may lose the answer to his own writing
+	if len(body) > 1<<20 { // ask first: who is refused before all is read may lose the answer to his own writing
 		req.Header.Set("Expect", "100-continue")
 	}
 	if r.chunked {
