@@ -43,11 +43,19 @@ func extensions(code, hint string) map[string]any {
 // located tells an error in the document with its places.
 func located(e *gqlerrors.Error, text, code string) Error {
 	message, _, _ := strings.Cut(e.Message, "\n") // what follows quotes the document
-	out := Error{Message: shorten(message), Extensions: extensions(code, "")}
+	out := Error{Message: shorten(message), Extensions: extensions(code, advice(message))}
 	for _, at := range e.Positions[:min(len(e.Positions), 4)] {
 		out.Locations = append(out.Locations, place(text, at))
 	}
 	return out
+}
+
+// advice is what can be done about an error that the library found, if its words tell little.
+func advice(message string) string {
+	if strings.Contains(message, "invalid value") {
+		return "a Time is written as 2026-02-03T14:00:00Z, an enum without quotes; long or nested JSON goes into variables"
+	}
+	return ""
 }
 
 func place(text string, at int) Location {

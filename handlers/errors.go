@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,12 +74,21 @@ func Explain(ctx context.Context, err error) Problem {
 	case status >= http.StatusInternalServerError:
 		p.Code, p.Message = "internal", "something went wrong in the server"
 		p.Hint = "the server's log knows more, under this request's id"
+	case errors.Is(err, echo.ErrNotFound):
+		p.Message = "there is nothing at this address"
 	default:
 		if h, ok := errors.AsType[*echo.HTTPError](err); ok {
 			p.Message = fmt.Sprint(h.Message)
 		}
 	}
+	p.Hint = cmp.Or(p.Hint, hints[status])
 	return p
+}
+
+// hints are what can be done about errors that are of a kind.
+var hints = map[int]string{
+	http.StatusUnauthorized: "send an API token: as Authorization: Bearer TOKEN to /graphql, as the password of any user to /v1; the first one is in DATA/admin-token",
+	http.StatusNotFound:     "people ask at /graphql and /v1, devices at /mdm; docs/api.md tells what is where",
 }
 
 // ErrorHandler tells errors to people's programs as JSON: {"error":{"code","message","hint","request"}}. Failures

@@ -28,7 +28,7 @@ func (o *Orders) Send(ctx context.Context, c Caller, deviceID string, channel de
 		return d.Order(channel, order, noPush, now)
 	})
 	if err != nil {
-		return "", 0, err
+		return "", 0, advised(err)
 	}
 	if earlier, known := change.State.Keyed(order.Key); known {
 		return earlier, change.Position, nil
@@ -64,7 +64,7 @@ func (o *Orders) Cancel(ctx context.Context, c Caller, deviceID, uuid, reason st
 	change, err := o.Devices.Update(ctx, deviceID, Meta(ctx, c), func(d device.Device, _ time.Time) ([]domain.Event, error) {
 		return d.Cancel(uuid, reason)
 	})
-	return change.Position, err
+	return change.Position, advised(err)
 }
 
 // ClearQueue takes back all that waits for a device and its users. It returns the commands' UUIDs.
@@ -80,7 +80,7 @@ func (o *Orders) ClearQueue(ctx context.Context, c Caller, deviceID, reason stri
 			uuids = append(uuids, cancelled.UUID)
 		}
 	}
-	return uuids, change.Position, err
+	return uuids, change.Position, advised(err)
 }
 
 // Wake has one channel of a device woken. That Apple took the push, and that the device came, are later events.
@@ -91,5 +91,13 @@ func (o *Orders) Wake(ctx context.Context, c Caller, deviceID string, channel de
 	change, err := o.Devices.Update(ctx, deviceID, Meta(ctx, c), func(d device.Device, _ time.Time) ([]domain.Event, error) {
 		return d.RequestPush(channel, "asked")
 	})
-	return change.Position, err
+	return change.Position, advised(err)
+}
+
+// advised tells whoever named a device that is not there how devices are named.
+func advised(err error) error {
+	if r, ok := domain.Refused(err); ok && r.Reason == domain.NotFound && r.Hint == "" {
+		return domain.WithHint(err, "a device is known by its UDID or EnrollmentID, letter by letter, and to GraphQL by its serial number too, from its first Authenticate on")
+	}
+	return err
 }

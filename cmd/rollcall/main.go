@@ -37,14 +37,17 @@ type cli struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	if len(os.Args) == 1 {
+		os.Args = append(os.Args, "--help") // who says nothing wants to know what could be said
+	}
 	var c cli
 	parser := kong.Parse(&c,
 		kong.Name("rollcall"),
 		kong.Description("An Apple MDM server that remembers everything and can prove it."),
 		kong.Vars{"version": version},
-		kong.Configuration(kong.JSON),
+		kong.Configuration(readConfig),
 		kong.DefaultEnvars("ROLLCALL"),
-		kong.UsageOnError(),
+		kong.ShortUsageOnError(),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err := parser.Run(); err != nil && !errors.Is(err, context.Canceled) {

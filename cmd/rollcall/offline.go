@@ -60,6 +60,11 @@ func (s *stopped) check() error {
 	if err := s.present(); err != nil {
 		return err
 	}
+	return s.alone()
+}
+
+// alone refuses a directory that a server uses now.
+func (s *stopped) alone() error {
 	if s.inUse() {
 		return fmt.Errorf("a server is running on %s: stop it first, or ask it by GraphQL while it runs", s.Data)
 	}

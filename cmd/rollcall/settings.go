@@ -16,21 +16,21 @@ import (
 
 // settings are what `serve` can be told. A bad one is refused at start with a line that says what to do.
 type settings struct {
-	Data      string `default:"./data" placeholder:"DIR" help:"Where everything is kept. Made at the first start."`
-	Listen    string `default:"127.0.0.1:8443" placeholder:"ADDR" help:"Address to listen on."`
-	URL       string `name:"url" placeholder:"URL" help:"How devices reach this server, e.g. https://mdm.example.com."`
+	Data      string `default:"./data" placeholder:"DIR" help:"Where everything is kept; ${default} if not said. Made at the first start."`
+	Listen    string `default:"127.0.0.1:8443" placeholder:"ADDR" help:"Address to listen on; ${default} if not said."`
+	URL       string `name:"url" placeholder:"URL" help:"How devices reach this server, e.g. https://mdm.example.com; made from --listen if not said."`
 	TLSCert   string `name:"tls-cert" type:"existingfile" placeholder:"FILE" help:"Certificate chain for HTTPS, PEM."`
 	TLSKey    string `name:"tls-key" type:"existingfile" placeholder:"FILE" help:"Its key, PEM."`
 	DevTLS    bool   `name:"dev-tls" help:"Make a self-signed certificate: for trying out."`
 	PlainHTTP bool   `name:"plain-http" help:"No TLS here: a proxy in front of the server ends it."`
 	storage
 	Views     string        `default:"sqlite" help:"Where views are kept: sqlite."`
-	Identity  []string      `default:"mtls,signature" placeholder:"WAY" help:"How devices prove who they are: mtls, signature, header:NAME; the first that is present counts."`
+	Identity  []string      `default:"mtls,signature" placeholder:"WAY" help:"How devices prove who they are: some of mtls, signature, header:NAME; ${default} if not said."`
 	Proxies   []string      `name:"trusted-proxy" placeholder:"CIDR" help:"Proxies whose certificate header and X-Forwarded-For are believed."`
 	DeviceCA  []string      `name:"device-ca" type:"existingfile" placeholder:"FILE" help:"Further roots that device certificates may chain to, PEM."`
 	APNs      string        `name:"apns" placeholder:"URL" help:"Another push service than Apple's, for trying out."`
 	APNsCA    string        `name:"apns-ca" type:"existingfile" placeholder:"FILE" help:"The root that this push service's certificate chains to, PEM."`
-	MaxBody   int64         `name:"max-body" default:"8388608" placeholder:"BYTES" help:"The most that a device may send at once."`
+	MaxBody   int64         `name:"max-body" default:"8388608" placeholder:"BYTES" help:"The most that a device may send at once; ${default} if not said."`
 	Evidence  string        `enum:"signed,all" default:"signed" help:"Of which messages the exact bytes are kept: signed (those with an Mdm-Signature, and of the others what pins an identity or was not understood) or all."`
 	Metrics   string        `name:"metrics-listen" placeholder:"ADDR" help:"Serve /metrics and /debug/pprof here, and no longer /metrics on the public address."`
 	Drain     time.Duration `default:"20s" help:"How long requests under way may take when the server is asked to stop."`

@@ -31,6 +31,9 @@ func (t *tokenCmd) with(ctx context.Context, do func(*house) error) error {
 	if _, err := os.Stat(t.Data); err != nil {
 		return fmt.Errorf("%s is no data directory: name the server's with --data", t.Data)
 	}
+	if err := (&stopped{Data: t.Data}).alone(); err != nil {
+		return err
+	}
 	h, err := openHouse(ctx, opening{storage: t.storage, Dir: t.Data, Logger: slog.Default()}, time.Now)
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ func (i *Identity) Check() error {
 		case kind != byHeader || name == "" || strings.ContainsAny(name, " :\t\r\n"):
 			return fmt.Errorf("%q is no way in which devices show who they are: want mtls, signature or header:NAME", m)
 		case len(i.TrustedProxies) == 0:
-			return fmt.Errorf("%q believes a header, but no proxy is trusted to set it: name its network too", m)
+			return fmt.Errorf("%q believes a header, but no proxy is trusted to set it: name its network with --trusted-proxy", m)
 		}
 	}
 	return nil
@@ -191,6 +191,14 @@ func (i *Identity) spoofed(r *http.Request) bool {
 		}
 	}
 	return false
+}
+
+// advice is what whoever runs the server can do about a sender who showed nothing that counts.
+func (i *Identity) advice(r *http.Request) string {
+	if i.spoofed(r) {
+		return "a certificate header came from an address that is no trusted proxy: see --trusted-proxy"
+	}
+	return "devices show who they are by " + strings.Join(i.Methods, " or ") + ": see --identity"
 }
 
 func (i *Identity) init() {

@@ -90,7 +90,11 @@ func (d *Door) refuse(r *request, err error) answer {
 	}
 	whose, keep := d.shelf(r, err)
 	if keep(r, whose, v.text) {
-		d.Log.WarnContext(r.ctx, "a message was refused", "device", whose, "why", v.class, "text", v.text, "size", r.size())
+		said := []any{"device", whose, "why", v.class, "text", v.text, "size", r.size()}
+		if errors.Is(err, errNoIdentity) {
+			said = append(said, "hint", d.Identity.advice(r.http))
+		}
+		d.Log.WarnContext(r.ctx, "a message was refused", said...)
 	}
 	return v.answer()
 }

@@ -1,7 +1,6 @@
 package nano
 
 import (
-	"cmp"
 	"net/http"
 	"strings"
 	"time"
@@ -23,6 +22,9 @@ type certificate struct {
 	Unchanged   bool      `json:"unchanged,omitempty"` // it was there already
 }
 
+// howToStore is what to do where a push certificate is wanted.
+const howToStore = "PUT the certificate and its key here, both PEM, one after the other; Apple gives it at https://identity.apple.com/pushcert"
+
 // A mistake is the answer to a request about push certificates that was refused.
 type mistake struct {
 	Error string `json:"error"`
@@ -41,6 +43,9 @@ func (d *Door) storeCertificate(c echo.Context) error {
 		return d.refuseCertificate(c, err)
 	}
 	given, err := pushcert.Read(text)
+	if r, ok := domain.Refused(err); ok && r.Hint == "" {
+		err = domain.WithHint(err, howToStore)
+	}
 	if err != nil {
 		return d.refuseCertificate(c, err)
 	}
@@ -101,9 +106,10 @@ func (d *Door) showCertificate(c echo.Context) error {
 		switch {
 		case err != nil:
 			return d.refuseCertificate(c, err)
-		case len(all) != 1:
-			return d.refuseCertificate(c, domain.WithHint(domain.Refusef(domain.Invalid, "which topic?"),
-				"ask with ?topic= one of: "+cmp.Or(topics(all), "none is stored yet")))
+		case len(all) == 0:
+			return d.refuseCertificate(c, domain.WithHint(domain.Refusef(domain.NotFound, "there is no push certificate yet"), howToStore))
+		case len(all) > 1:
+			return d.refuseCertificate(c, domain.WithHint(domain.Refusef(domain.Invalid, "which topic?"), "ask with ?topic= one of: "+topics(all)))
 		}
 		topic = all[0].Topic
 	}
