@@ -160,6 +160,11 @@ func (s *server) openPush() error {
 	return nil
 }
 
+// lookout is who gives up devices that are silent for too long.
+func (s *server) lookout() *push.Lookout {
+	return &push.Lookout{Views: s.views, Devices: s.devices, After: s.Silent, Now: s.now, Log: s.logger}
+}
+
 // openWeb mounts the doors and listens.
 func (s *server) openWeb() error {
 	e := echo.New()
@@ -248,6 +253,7 @@ func (s *server) run(ctx context.Context) error {
 	g.Go(func() error { return s.fold(ctx) })
 	g.Go(func() error { return s.rebuilder.run(ctx) })
 	g.Go(func() error { return s.notifier.Run(ctx) })
+	g.Go(func() error { return s.lookout().Run(ctx) })
 	g.Go(func() error {
 		return (&assign.Announcer{Log: s.house.log, Views: s.views, Devices: s.devices, Logger: s.logger}).Run(ctx)
 	})

@@ -33,6 +33,7 @@ type settings struct {
 	MaxBody   int64         `name:"max-body" default:"8388608" placeholder:"BYTES" help:"The most that a device may send at once; ${default} if not said."`
 	Evidence  string        `enum:"signed,all" default:"signed" help:"Of which messages the exact bytes are kept: signed (those with an Mdm-Signature, and of the others what pins an identity or was not understood) or all."`
 	Metrics   string        `name:"metrics-listen" placeholder:"ADDR" help:"Serve /metrics and /debug/pprof here, and no longer /metrics on the public address."`
+	Silent    time.Duration `name:"silent-after" default:"720h" help:"How long a device may say nothing, though Apple took a push for it, before it is presumed to be managed no longer."`
 	Drain     time.Duration `default:"20s" help:"How long requests under way may take when the server is asked to stop."`
 	Witness   []string      `placeholder:"WHERE" help:"Who is sent every signed checkpoint of the log: file:/path, https://…, syslog: or syslog://host:514."`
 	LogFormat string        `name:"log-format" enum:"text,json" default:"text" help:"text or json."`
@@ -55,6 +56,8 @@ func (s *settings) check() error {
 		return errors.New("--tls-cert and --tls-key go together")
 	case s.Views != "sqlite":
 		return fmt.Errorf("--views %s is not available: take sqlite", s.Views)
+	case s.Silent < time.Hour:
+		return errors.New("--silent-after is too short for devices that sleep: take an hour at least, better days")
 	case s.MaxBody < 64<<10:
 		return errors.New("--max-body is too small for Apple's messages: take at least 65536")
 	}

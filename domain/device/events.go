@@ -267,7 +267,7 @@ type ResultUnmatched struct {
 // A PushRequested says that a channel is to be woken.
 type PushRequested struct {
 	Channel ChannelID `json:",omitempty"`
-	Because string    // ordered, deferred, asked, retry
+	Because string    // ordered, deferred, asked, retry, silent
 }
 
 // A PushAccepted says that Apple took a push. It says nothing about the device.

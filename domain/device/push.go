@@ -33,7 +33,8 @@ type Push struct {
 }
 
 // RecordPush decides what follows from an attempt to wake a channel. That a token is dead says something about
-// the device only if it is still the newest one, and was given before it died.
+// the device only if it is still the newest one, and was given before it died. If it is the device's own, the device is
+// presumed to be managed no longer, until it speaks.
 func (d Device) RecordPush(p Push) ([]domain.Event, error) {
 	c, known := d.Channel(p.Channel)
 	if !known || d.Status == "" {
@@ -43,8 +44,12 @@ func (d Device) RecordPush(p Push) ([]domain.Event, error) {
 		return []domain.Event{PushAccepted{p.Channel, p.APNsID, p.Attempt}}, nil
 	}
 	newest := bytes.Equal(c.Token, p.Token) && (p.DeadSince.IsZero() || c.Since.Before(p.DeadSince))
-	return []domain.Event{PushRefused{
+	events := []domain.Event{PushRefused{
 		Channel: p.Channel, Status: p.Status, Reason: p.Reason,
 		Final: p.Final && newest, Unregistered: p.Unregistered && newest,
-	}}, nil
+	}}
+	if p.Unregistered && newest && p.Channel == "" && d.Status == StatusEnrolled {
+		events = append(events, PresumedUnmanaged{"Apple says that its push token is no longer registered (" + p.Reason + ")"})
+	}
+	return events, nil
 }

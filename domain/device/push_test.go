@@ -33,12 +33,16 @@ func TestRecordPush(t *testing.T) {
 	dead := device.Push{Token: now, Status: 410, Reason: "Unregistered", Final: true, Unregistered: true}
 	with := func(f func(*device.Push)) device.Push { p := dead; f(&p); return p }
 	refused := device.PushRefused{Status: 410, Reason: "Unregistered", Final: true, Unregistered: true}
+	given := events{refused, device.PresumedUnmanaged{Reason: "Apple says that its push token is no longer registered (Unregistered)"}}
+	usersOwn := device.PushRefused{Channel: "u", Status: 410, Reason: "Unregistered", Final: true, Unregistered: true}
 	harmless := device.PushRefused{Status: 410, Reason: "Unregistered"}
 	check(t, []decision{
 		{"taken", enrolled, record(device.Push{Token: now, APNsID: "id", Attempt: 2}), one(device.PushAccepted{APNsID: "id", Attempt: 2}), 0},
 		{"refused for now", enrolled, record(device.Push{Token: now, Status: 503, Reason: "ServiceUnavailable"}), one(device.PushRefused{Status: 503, Reason: "ServiceUnavailable"}), 0},
-		{"the newest token is dead", enrolled, record(dead), one(refused), 0},
-		{"it died after it was given", enrolled, record(with(func(p *device.Push) { p.DeadSince = morning.Add(time.Second) })), one(refused), 0},
+		{"the newest token is dead", enrolled, record(dead), given, 0},
+		{"it died after it was given", enrolled, record(with(func(p *device.Push) { p.DeadSince = morning.Add(time.Second) })), given, 0},
+		{"the device was given up before", then(enrolled, one(device.PresumedUnmanaged{})), record(dead), one(refused), 0},
+		{"a user's token is dead: he alone is", both, record(with(func(p *device.Push) { p.Channel, p.Token = "u", []byte("hers") })), one(usersOwn), 0},
 		{"it died before it was given: it was given anew", enrolled, record(with(func(p *device.Push) { p.DeadSince = morning.Add(-time.Second) })), one(harmless), 0},
 		{"an older token is dead", enrolled, record(with(func(p *device.Push) { p.Token = []byte("old") })), one(harmless), 0},
 		{"a device's token on a user's channel", both, record(with(func(p *device.Push) { p.Channel = "u" })),
