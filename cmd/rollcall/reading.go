@@ -25,13 +25,19 @@ type readHouse struct {
 }
 
 // reads opens the directory for reading, does something with it, and closes it again. Nothing is locked, and nothing is
-// made.
+// made, but for a directory that an older program has left, which is brought up to date first.
 func (s *stopped) reads(ctx context.Context, do func(*house) error) error {
 	if err := s.present(); err != nil {
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(s.err(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	h, err := openReading(ctx, opening{storage: s.storage, Dir: s.Data, Logger: logger})
+	o := opening{storage: s.storage, Dir: s.Data, Logger: logger}
+	h, err := openReading(ctx, o)
+	if err != nil && !s.inUse() { // an older program's, perhaps: whoever opens it for writing brings it up to date
+		if s.with(ctx, func(*house) error { return nil }) == nil {
+			h, err = openReading(ctx, o)
+		}
+	}
 	if err != nil {
 		return err
 	}
