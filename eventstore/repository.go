@@ -72,6 +72,11 @@ func (r *Repository[S, E]) Update(ctx context.Context, id string, meta Meta, dec
 		return Change[S, E]{}, err
 	}
 	defer unlock()
+	return r.update(ctx, id, meta, decide)
+}
+
+// update does what Update does, for whoever holds the aggregate's lock.
+func (r *Repository[S, E]) update(ctx context.Context, id string, meta Meta, decide func(state S, at time.Time) ([]E, error)) (Change[S, E], error) {
 	for range conflicts {
 		change, err := r.attempt(ctx, id, meta, decide)
 		if !errors.Is(err, ErrConflict) {

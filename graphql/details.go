@@ -40,7 +40,10 @@ func (t *types) deviceDetails() graphql.Fields {
 		}),
 		"declarations": ask("What it is to have, and what it told that it has, its own channel's alone.", many(t.deviceDeclaration), deviceDeclarations),
 		"groups":       ask("To which it belongs at this moment.", many(t.group), deviceGroups),
-		"queue":        ask("What waits for it and its users, in the order in which it will be offered.", many(t.command), deviceQueue),
+		"secrets": ask("Which secrets the log holds of it now, without their values.", many(t.secret), func(ctx context.Context, r *run, s seen) (any, error) {
+			return r.Views.Secrets(ctx, s.ID)
+		}),
+		"queue": ask("What waits for it and its users, in the order in which it will be offered.", many(t.command), deviceQueue),
 		"commands": field("The newest first. Those of a past moment cannot be chosen by state.", must(t.commands), forward(graphql.FieldConfigArgument{
 			"filter": arg("", t.commandFilter),
 		}), deviceCommands),

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/graphql-go/graphql"
@@ -36,6 +37,8 @@ type Door struct {
 	Orders       *handlers.Orders
 	Groups       *handlers.Groups
 	Declarations *handlers.Declarations
+	Secrets      *handlers.Secrets
+	Custody      Custody
 	Tokens       Tokens
 	Pseudonyms   Pseudonyms
 
@@ -46,6 +49,8 @@ type Door struct {
 
 	Rebuilder Rebuilder // nobody if nil
 
+	once   sync.Once
+	failed error
 	schema graphql.Schema
 	ready  documents
 	slots  chan struct{}
@@ -63,11 +68,12 @@ type Pseudonyms interface {
 	Channel(id, user string) string
 }
 
-// Mount makes the schema and puts the door at /graphql of the group, behind what must come before it. It fails only
-// by a slip in the schema.
+// Mount makes the schema and puts the door at /graphql of the group, behind what must come before it. It may stand in
+// several places. It fails only by a slip in the schema.
 func (d *Door) Mount(g *echo.Group, before ...echo.MiddlewareFunc) error {
-	if err := d.init(); err != nil {
-		return fmt.Errorf("make the GraphQL schema: %w", err)
+	d.once.Do(func() { d.failed = d.init() })
+	if d.failed != nil {
+		return fmt.Errorf("make the GraphQL schema: %w", d.failed)
 	}
 	g.Any("/graphql", d.serve, append(before, handlers.Private, handlers.Limit(maxBody))...)
 	return nil

@@ -72,15 +72,23 @@ func eventFilter(f args) projections.EventFilter {
 }
 
 func oneEvent(ctx context.Context, r *run, a args) (any, error) {
-	at, err := strconv.ParseInt(a.text("position"), 10, 64)
-	if err != nil || at < 1 {
-		return nil, domain.Refusef(domain.Invalid, "a position is a number from 1 on")
+	at, err := parsePosition(a.text("position"))
+	if err != nil {
+		return nil, err
 	}
-	entry, found, err := r.Views.Event(ctx, eventstore.Position(at))
+	entry, found, err := r.Views.Event(ctx, at)
 	if err != nil || !found {
 		return nil, err
 	}
 	return entry, nil
+}
+
+func parsePosition(text string) (eventstore.Position, error) {
+	at, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || at < 1 {
+		return 0, domain.Refusef(domain.Invalid, "a position is a number from 1 on")
+	}
+	return eventstore.Position(at), nil
 }
 
 // deviceTimeline is the device's events until its moment.

@@ -39,6 +39,7 @@ var permissions = map[string]permission{
 	"Query.declarations":     read,
 	"Query.declaration":      read,
 	"Query.tokens":           administer,
+	"Query.masterKey":        administer,
 
 	"Mutation.sendCommand":         change,
 	"Mutation.sendRawCommand":      administer,
@@ -56,6 +57,10 @@ var permissions = map[string]permission{
 	"Mutation.withdrawDeclaration": change,
 	"Mutation.createToken":         administer,
 	"Mutation.revokeToken":         administer,
+	"Mutation.revealSecret":        change,
+	"Mutation.eraseSubject":        administer,
+	"Mutation.rotateMasterKey":     administer,
+	"Mutation.disclose":            audit,
 
 	"Mutation.rebuildViews": administer,
 
@@ -107,6 +112,9 @@ var permissions = map[string]permission{
 	"DeviceDeclaration":     read,
 	"RegroupPayload":        change,
 	"Token":                 administer,
+	"Secret":                read,
+	"MasterKey":             administer,
+	"Disclosure":            audit,
 	"CreatedToken":          administer,
 	"SendCommandPayload":    change,
 	"RefusedTarget":         change,

@@ -16,6 +16,7 @@ type types struct {
 	all map[string]*graphql.Object
 
 	status, state, platform, actorKind, factOp, deviceKey, direction, role *graphql.Enum
+	secretKind, part                                                       *graphql.Enum
 	deviceFilter, factFilter, commandFilter, eventFilter, deviceOrder      *graphql.InputObject
 
 	pageInfo, operator, actor                                        *graphql.Object
@@ -24,6 +25,7 @@ type types struct {
 	log, view, parked, pushCertificate, token                        *graphql.Object
 	devices, spans, applications, commands, events                   *graphql.Object
 	sent, refused, woken, created                                    *graphql.Object
+	secret, masterKey, disclosure                                    *graphql.Object
 	parameter, support                                               *graphql.Object
 	group, groups, regrouped                                         *graphql.Object
 	assignment, declaration, declarations, deviceDeclaration         *graphql.Object
@@ -50,6 +52,7 @@ func newSchema() (graphql.Schema, error) {
 	t.makePayloads()
 	t.makeGroup()
 	t.makeDeclaration()
+	t.makeCustody()
 	return graphql.NewSchema(graphql.SchemaConfig{
 		Query:    t.object("Query", "What is, and what was.", t.queries),
 		Mutation: t.object("Mutation", "What is to be done. Only operators and administrators may.", t.mutations),
@@ -59,7 +62,7 @@ func newSchema() (graphql.Schema, error) {
 // queries are the roots of all questions.
 func (t *types) queries() graphql.Fields {
 	all := graphql.Fields{}
-	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries()} {
+	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.custodyQueries()} {
 		for name, f := range some {
 			all[name] = f
 		}

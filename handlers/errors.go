@@ -53,7 +53,7 @@ func Status(err error) int {
 // passing reports whether the same request may well succeed in a moment.
 func passing(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
-		errors.Is(err, eventstore.ErrConflict) || errors.Is(err, eventstore.ErrClosed) || errors.Is(err, projections.ErrBuilding)
+		errors.Is(err, eventstore.ErrUnavailable) || errors.Is(err, eventstore.ErrConflict) || errors.Is(err, eventstore.ErrClosed) || errors.Is(err, projections.ErrBuilding)
 }
 
 // Explain returns err as its caller is told it. Failures are masked: their text may hold anything.

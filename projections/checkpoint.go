@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/rollcall-mdm/rollcall/eventstore"
@@ -172,20 +173,41 @@ func readParked(tx Tx, view *View) error {
 		})
 }
 
-// Compact writes the file anew without what was deleted from it, so that nothing of it stands on its pages any more.
-// It is for work while nobody reads: it takes as long as copying the file.
-func (v *Views) Compact() error {
-	select {
-	case v.writing <- struct{}{}:
-		defer func() { <-v.writing }()
-	default:
-		return errBusy
-	}
-	v.writer.forget()
-	for _, query := range []string{"VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"} {
-		if err := sqlitex.ExecuteTransient(v.writer.conn, query, nil); err != nil {
-			return fmt.Errorf("compact the views: %w", err)
+// Compact writes the file anew without what was deleted from it, so that nothing of it stands on its pages any more,
+// nor in the write-ahead log. Views may be run and read meanwhile; they are not folded until it is done, which takes
+// as long as copying the file.
+func (v *Views) Compact(ctx context.Context) error {
+	e := v.locked()
+	defer e.folding.Unlock()
+	e.writer.forget()
+	err := sqlitex.ExecuteTransient(e.writer.conn, "VACUUM", nil)
+	for busy := true; err == nil && busy; {
+		err = sqlitex.ExecuteTransient(e.writer.conn, "PRAGMA wal_checkpoint(TRUNCATE)", &sqlitex.ExecOptions{
+			ResultFunc: func(row *sqlite.Stmt) error { busy = row.ColumnInt(0) != 0; return nil },
+		})
+		if err == nil && busy { // somebody reads, and has done so for as long as SQLite waits
+			err = ctx.Err()
 		}
 	}
+	if err != nil {
+		return fmt.Errorf("compact the views: %w", err)
+	}
 	return nil
+}
+
+// locked returns the edition that is served, while nobody writes it.
+func (v *Views) locked() *edition {
+	for {
+		v.mu.Lock()
+		e := v.edition
+		v.mu.Unlock()
+		e.folding.Lock()
+		v.mu.Lock()
+		still := v.edition == e
+		v.mu.Unlock()
+		if still {
+			return e
+		}
+		e.folding.Unlock()
+	}
 }

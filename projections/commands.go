@@ -42,7 +42,10 @@ func (c *commands) flush(tx Tx) error {
 }
 
 func (c *commands) apply(tx Tx, r *record) error {
-	if _, erased := r.event.(device.SubjectErased); erased {
+	if e, erased := r.event.(device.SubjectErased); erased {
+		if e.Channel != "" {
+			return c.userErased(tx, r, e.Channel)
+		}
 		return c.erased(tx, r)
 	}
 	if r.command == 0 {

@@ -83,6 +83,9 @@ func (d declarations) channel(tx Tx, r *record) error {
 		}
 		return tx.Exec(`DELETE FROM declaration_channels WHERE device = ?`, r.device)
 	case device.SubjectErased:
+		if e.Channel != "" {
+			return d.untold(tx, r, e.Channel, device.DeclarativeManagement)
+		}
 		return tx.Exec(`DELETE FROM declaration_channels WHERE device = ?`, r.device)
 	}
 	return nil

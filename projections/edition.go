@@ -25,6 +25,7 @@ type edition struct {
 	kept    sync.Map       // *sqlite.Conn -> *sqliteTx of the readers
 	using   sync.WaitGroup // reads under way
 
+	folding  sync.Mutex // held while a transaction is written, or the file compacted or closed
 	writer   *sqliteTx
 	names    *names
 	folders  []*folding
@@ -238,6 +239,8 @@ func (e *edition) read(ctx context.Context, ask func(Tx) error) error {
 // close waits for those who read, and closes the file.
 func (e *edition) close() error {
 	e.using.Wait()
+	e.folding.Lock()
+	defer e.folding.Unlock()
 	var err error
 	if e.readers != nil {
 		e.kept.Range(func(_, tx any) bool {

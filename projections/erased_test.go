@@ -14,15 +14,30 @@ import (
 )
 
 // A forgetful codec opens what the keys still open: of a device's events up to the last time that it was erased,
-// nothing that is sealed.
+// nothing that is sealed; nor of a user's, up to the last time that he was.
 type forgetful struct {
 	inClear
-	upTo map[eventstore.Stream]eventstore.Position
+	upTo map[subject]eventstore.Position
+}
+
+type subject struct {
+	stream eventstore.Stream
+	within string
+}
+
+func (f forgetful) forgets(env eventstore.Envelope, e domain.Event) bool {
+	within := ""
+	if s, ok := e.(interface{ SealSubject() string }); ok {
+		within = s.SealSubject()
+	} else if s, ok := e.(interface{ SealSubjectLater() string }); ok {
+		within = s.SealSubjectLater()
+	}
+	return env.Position <= max(f.upTo[subject{env.Stream, ""}], f.upTo[subject{env.Stream, within}])
 }
 
 func (f forgetful) Decode(env eventstore.Envelope) (domain.Event, error) {
 	e, err := f.inClear.Decode(env)
-	if err != nil || env.Position > f.upTo[env.Stream] {
+	if err != nil || !f.forgets(env, e) {
 		return e, err
 	}
 	return openPart(e), nil
@@ -41,10 +56,12 @@ func openPart(e domain.Event) domain.Event {
 }
 
 func erasures(h *history) forgetful {
-	f := forgetful{upTo: map[eventstore.Stream]eventstore.Position{}}
+	f := forgetful{upTo: map[subject]eventstore.Position{}}
 	for _, env := range h.events {
-		if env.Type == (device.SubjectErased{}).EventType() {
-			f.upTo[env.Stream] = env.Position
+		if e, err := (inClear{}).Decode(env); err == nil {
+			if e, erased := e.(device.SubjectErased); erased {
+				f.upTo[subject{env.Stream, string(e.Channel)}] = env.Position
+			}
 		}
 	}
 	return f
@@ -58,7 +75,7 @@ func TestAnErasedDeviceIsToldTheSameByViewsThatKnewItAndByThoseThatNeverDid(t *t
 			w.live(rt)
 		}
 		for id, d := range w.devices {
-			if events, err := d.Erase("at the end"); err == nil && rapid.Bool().Draw(rt, "at the end") {
+			if events, err := d.Erase("", "at the end"); err == nil && rapid.Bool().Draw(rt, "at the end") {
 				w.by(ada, eventstore.Stream{Kind: device.Kind, ID: id}, w.clock, events...)
 			}
 		}

@@ -54,6 +54,8 @@ func channelOf(e domain.Event) device.ChannelID {
 		return e.Channel
 	case device.MessageUnrecognised:
 		return e.Channel
+	case device.SubjectErased:
+		return e.Channel
 	}
 	return ""
 }

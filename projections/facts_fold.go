@@ -41,6 +41,9 @@ func (f *facts) apply(tx Tx, r *record) error {
 	case device.BootstrapTokenEscrowed:
 		return f.bootstrap(tx, r, e.AwaitingConfiguration, statement{"enrollment.bootstrapTokenEscrowed", true})
 	case device.SubjectErased:
+		if e.Channel != "" {
+			return f.userErased(tx, r, e.Channel)
+		}
 		return f.erased(tx, r)
 	case device.BootstrapTokenDeleted:
 		return f.bootstrap(tx, r, e.AwaitingConfiguration, statement{"enrollment.bootstrapTokenEscrowed", false})

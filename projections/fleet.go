@@ -92,6 +92,9 @@ func (f *fleet) apply(tx Tx, r *record) error {
 			return nil
 		})
 	case device.SubjectErased:
+		if e.Channel != "" {
+			return f.userErased(tx, r, e.Channel)
+		}
 		return f.erased(tx, r)
 	case device.DeclarationStatusReported:
 		if e.Channel == "" {

@@ -35,6 +35,8 @@ func (e *edition) fold(p *page) error {
 }
 
 func (e *edition) transact(fold func() error) (err error) {
+	e.folding.Lock()
+	defer e.folding.Unlock()
 	if err := e.writer.Exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
@@ -159,6 +161,9 @@ func guard(do func() error) (err error) {
 
 // failed reports whether an error is the database's own trouble, for which no event can be blamed.
 func failed(err error) bool {
+	if errors.Is(err, eventstore.ErrUnavailable) || errors.Is(err, eventstore.ErrClosed) {
+		return true // what opens the event is away
+	}
 	switch sqlite.ErrCode(err).ToPrimary() {
 	case sqlite.ResultOK, sqlite.ResultError, sqlite.ResultConstraint, sqlite.ResultMismatch, sqlite.ResultRange,
 		sqlite.ResultTooBig:

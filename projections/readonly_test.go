@@ -45,7 +45,7 @@ func TestViewsAreReadBesideTheOneWhoWritesThem(t *testing.T) {
 		t.Errorf("at %d, %v", at, err)
 	}
 	for what, err := range map[string]error{
-		"run": again.Run(t.Context(), h, inClear{}), "catch up": again.CatchUp(t.Context(), h, inClear{}, nil), "compact": again.Compact(),
+		"run": again.Run(t.Context(), h, inClear{}), "catch up": again.CatchUp(t.Context(), h, inClear{}, nil), "compact": again.Compact(t.Context()),
 	} {
 		if err == nil {
 			t.Errorf("%s: they were written", what)

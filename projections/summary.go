@@ -11,7 +11,9 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/export"
 	"github.com/rollcall-mdm/rollcall/domain/group"
+	"github.com/rollcall-mdm/rollcall/domain/masterkey"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/domain/stranger"
@@ -158,7 +160,7 @@ func Summary(e domain.Event, s Scene) string {
 	case nil:
 		sentence = "an event that cannot be opened, of " + s.target()
 	case operator.TokenCreated, operator.TokenRevoked, pushcert.Stored, certificate.Bound, stranger.MessageRefused,
-		trust.AuthorityTrusted, trust.AuthorityWithdrawn:
+		trust.AuthorityTrusted, trust.AuthorityWithdrawn, export.Disclosed, masterkey.Rotated:
 		sentence = summariseHouse(e, s)
 	case declaration.Put, declaration.Assigned, declaration.Unassigned, declaration.Withdrawn:
 		sentence = summariseDeclaration(e, s)
@@ -206,6 +208,10 @@ func summariseHouse(e domain.Event, s Scene) string {
 		return fmt.Sprintf("certificates that %s (%.8s) has issued are believed from now on", or(e.Subject, "an authority"), e.Fingerprint)
 	case trust.AuthorityWithdrawn:
 		return fmt.Sprintf("certificates of the authority %.8s are no longer believed", e.Fingerprint)
+	case export.Disclosed:
+		return fmt.Sprintf("%s disclosed sealed parts (%s) of %d events to %s%s", s.Actor, strings.Join(e.Parts, ", "), e.Events, or(e.Recipient, "somebody"), because(e.Reason))
+	case masterkey.Rotated:
+		return fmt.Sprintf("%s changed the master key: %s (%s) wraps the data keys of %d subjects%s", s.Actor, e.Master, e.Source, e.Subjects, because(e.Reason))
 	case stranger.MessageRefused:
 		more := ""
 		if e.Unkept > 0 {
@@ -278,7 +284,14 @@ func summariseCheckIn(e domain.Event, s Scene) string {
 		return fmt.Sprintf("the certificate %s replaced %s for %s", short(e.Certificate), short(e.Before), who)
 	case device.IdentityRefused:
 		return fmt.Sprintf("a message in the name of %s was refused%s", who, because(e.Reason))
+	case device.SecretRevealed:
+		return fmt.Sprintf("%s was shown a secret of %s (%s)%s", s.Actor, who, e.Kind, because(e.Reason))
+	case device.Disclosed:
+		return fmt.Sprintf("%s disclosed sealed parts (%s) of %d events of %s to %s%s", s.Actor, strings.Join(e.Parts, ", "), e.Events, who, or(e.Recipient, "somebody"), because(e.Reason))
 	case device.SubjectErased:
+		if e.Channel != "" {
+			return fmt.Sprintf("%s erased the personal data of a user of %s%s", s.Actor, s.Device, because(e.Reason))
+		}
 		return fmt.Sprintf("%s erased the personal data of %s and its users%s", s.Actor, who, because(e.Reason))
 	case device.MessageUnrecognised:
 		return fmt.Sprintf("%s sent a message that was not understood%s", who, because(e.Reason))

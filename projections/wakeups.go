@@ -34,7 +34,12 @@ func (w *wakeups) apply(tx Tx, r *record) error {
 		return nil
 	}
 	switch e := r.event.(type) {
-	case device.Authenticated, device.CheckedOut, device.SubjectErased:
+	case device.SubjectErased:
+		if e.Channel != "" {
+			return w.userErased(tx, r, e.Channel)
+		}
+		return w.all(tx, r)
+	case device.Authenticated, device.CheckedOut:
 		return w.all(tx, r)
 	case device.TokenUpdated:
 		if e.Channel == "" {

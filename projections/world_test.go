@@ -29,7 +29,7 @@ type world struct {
 
 	clock  time.Time
 	orders int
-	rarest int // 6 if devices are erased too
+	rarest int // 6 if devices and users are erased too
 }
 
 func newWorld() *world {
@@ -202,7 +202,7 @@ func (w *world) rare(t *rapid.T, d device.Device) ([]domain.Event, error) {
 		w.by(ada, eventstore.Stream{Kind: operator.Kind, ID: fmt.Sprint(len(w.events))}, w.clock,
 			operator.TokenCreated{Name: "Bob", Role: operator.Viewer, Hash: fmt.Sprint(len(w.events))})
 	case 6:
-		return d.Erase("asked for")
+		return d.Erase(device.ChannelID(rapid.SampledFrom([]string{"", "anna", "anna"}).Draw(t, "whom")), "asked for")
 	case 5:
 		w.by(ada, eventstore.Stream{Kind: pushcert.Kind, ID: "topic"}, w.clock, pushcert.Stored{Topic: "topic", NotAfter: w.clock})
 	}

@@ -35,6 +35,7 @@ type host struct {
 	ca      *mdmtest.CA
 	caFile  string
 	more    []string // flags
+	env     []string // beside the test's own
 	process *exec.Cmd
 	said    said
 }
@@ -92,6 +93,7 @@ func (h *host) url() string { return "http://" + h.address }
 func (h *host) start() {
 	h.t.Helper()
 	h.process = exec.Command(program, append(serveFlags(h.data, h.address, h.caFile), h.more...)...)
+	h.process.Env = append(os.Environ(), h.env...)
 	h.process.Stdout, h.process.Stderr = &h.said, &h.said
 	if err := h.process.Start(); err != nil {
 		h.process = nil
@@ -193,7 +195,7 @@ func (h *host) open() *vault {
 	v.log, err = embedded.Open(h.t.Context(), v.path("log.db"), embedded.Options{})
 	check()
 	h.t.Cleanup(func() { _ = v.log.Close() })
-	master, err := seal.OpenMasterKey(v.path("master.key"))
+	master, err := seal.Custody{Dir: h.data}.Open(h.t.Context(), v.path("keys.db"))
 	check()
 	keys, err := seal.OpenKeyring(v.path("keys.db"), master, 0)
 	check()

@@ -50,6 +50,7 @@ func (p *auditPrints) text(name string, text []byte) error {
 type auditExportCmd struct {
 	auditPrints
 	remote
+	disclosing
 	premises
 	Out      string `required:"" placeholder:"DIR" help:"Where the bundle goes: a directory that is empty or not there."`
 	From     moment `placeholder:"TIME" help:"Only events at this time or later: 2026-01-31T12:00:00Z, or a date."`
@@ -63,7 +64,14 @@ func (c *auditExportCmd) Run(ctx context.Context) error {
 	if c.Server != "" {
 		return c.fetch(ctx)
 	}
+	keys, at, err := c.disclosed(ctx)
+	if err != nil {
+		return err
+	}
 	return withEvidence(ctx, c.premises, func(e evidence) error {
+		if err := c.placed(ctx, e, keys, at); err != nil {
+			return err
+		}
 		stream, err := c.stream(ctx, e.log)
 		if err != nil {
 			return err
@@ -75,6 +83,9 @@ func (c *auditExportCmd) Run(ctx context.Context) error {
 			Position: eventstore.Position(c.Position), Program: "rollcall " + version, Progress: p.count,
 		}
 		m, err := x.Write(ctx, c.Out)
+		if err == nil && at > 0 {
+			err = disclose(c.Out, keys)
+		}
 		if err != nil {
 			return err
 		}
@@ -155,6 +166,7 @@ type auditVerifyCmd struct {
 	Witnessed []string `type:"existingfile" placeholder:"FILE" help:"Checkpoints that you or a witness kept: the log must still begin with what they say."`
 	Disclosed string   `type:"existingfile" placeholder:"FILE" help:"Keys that you were given, as the server's disclose answers: each must open its part of its event as it stands in the bundle."`
 	Opened    string   `placeholder:"FILE" help:"Where to write what they open, a JSON object a line: a file that is not there."`
+	Show      bool     `help:"Print what was disclosed in the bundle, event by event."`
 	Keys      string   `type:"existingdir" placeholder:"DIR" help:"A data directory, or a copy of its keys, that opens what devices sent, so that their signatures can be checked."`
 }
 
@@ -203,6 +215,9 @@ func (c *auditVerifyCmd) print(v verdict) error {
 	}
 	if v.Disclosed != nil {
 		fmt.Fprintf(&b, "The disclosed keys open %d sealed parts, as they were appended.\n", v.Disclosed.Opened)
+	}
+	if v.Bundled.Parts > 0 {
+		fmt.Fprintf(&b, "Of what is sealed, %d parts of %d events were disclosed, and are what was sealed.\n", v.Bundled.Parts, v.Bundled.Events)
 	}
 	fmt.Fprintf(&b, "Of what devices sent, %s.\n", v.Signatures)
 	if !v.KeyGiven {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -22,11 +23,19 @@ type verdict struct {
 	ledger.Verdict
 	Signatures tally      `json:"signatures"`
 	Disclosed  *disclosed `json:"disclosed,omitempty"`
+	Bundled    disclosure `json:"bundled"`
 }
 
-// verify checks the bundle, and the signatures in it as far as its evidence can be opened.
+// verify checks the bundle, what was disclosed in it, and the signatures in it as far as its evidence can be opened.
 func (c *auditVerifyCmd) verify(ctx context.Context, how ledger.Verification) (_ verdict, err error) {
-	s := &signatures{Open: func(eventstore.Envelope) ([]byte, error) { return nil, nil }}
+	d, err := readDisclosure(c.Bundle)
+	if err != nil {
+		return verdict{}, err
+	}
+	if c.Show {
+		d.show = c.showPart
+	}
+	s := &signatures{Open: d.evidence}
 	if c.Keys != "" {
 		keys, err := openKeys(c.Keys)
 		if err != nil {
@@ -36,19 +45,34 @@ func (c *auditVerifyCmd) verify(ctx context.Context, how ledger.Verification) (_
 		codec := &seal.Codec[domain.Event]{Types: catalog.Events(), Keys: keys, Upcasts: catalog.Upcasts()}
 		s.Open = codec.Evidence
 	}
-	how.Event = s.event
 	given, end, err := c.given()
 	if err != nil {
 		return verdict{}, err
 	}
-	if given != nil {
-		if c.Keys == "" {
-			s.Open = given.evidence
+	if given != nil && c.Keys == "" {
+		s.Open = given.evidence
+	}
+	how.Event = func(env eventstore.Envelope) string {
+		signed := s.event(env) // first: it asks what was disclosed
+		if given != nil {
+			signed = cmp.Or(given.event(env), signed)
 		}
-		how.Event = func(env eventstore.Envelope) string { return cmp.Or(given.event(env), s.event(env)) }
+		return cmp.Or(d.event(env), signed)
 	}
 	v, err := how.Bundle(ctx, c.Bundle)
-	return verdict{v, s.tally, given}, errors.Join(err, end())
+	if left := d.end(); len(left) > 0 {
+		v.Findings, v.Good = append(v.Findings, left...), false
+	}
+	return verdict{Verdict: v, Signatures: s.tally, Disclosed: given, Bundled: *d}, errors.Join(err, end())
+}
+
+// showPart prints what was disclosed of an event.
+func (c *auditVerifyCmd) showPart(env eventstore.Envelope, part disclosedPart) {
+	what := string(part.Plain)
+	if len(part.Bytes) > 0 {
+		what = strconv.Quote(string(part.Bytes))
+	}
+	fmt.Fprintf(c.out(), "position %d, %s %s, %s: %s\n", env.Position, env.Stream, env.Type, part.Part, what)
 }
 
 // given reads the keys that were disclosed, nil if none were, and opens the file for what they open.
@@ -74,12 +98,17 @@ func (c *auditVerifyCmd) given() (*disclosed, func() error, error) {
 
 // openKeys opens the keys of a data directory, or of a copy that was made with them.
 func openKeys(dir string) (*seal.FileKeyring, error) {
-	for _, file := range []string{"master.key", "keys.db"} {
-		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+	var none keeping
+	for _, file := range none.keyFiles(dir) {
+		if _, err := os.Stat(filepath.Join(dir, file)); err != nil && file != "index.key" {
 			return nil, fmt.Errorf("%s holds no %s: name a data directory, or a backup that was made --with-keys", dir, file)
 		}
 	}
-	master, err := seal.OpenMasterKey(filepath.Join(dir, "master.key"))
+	from, err := none.custody(dir).From()
+	if err != nil {
+		return nil, err
+	}
+	master, err := seal.OpenSource(context.Background(), from, false) // a rotation under way is the server's to end
 	if err != nil {
 		return nil, err
 	}

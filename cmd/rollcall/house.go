@@ -14,7 +14,9 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/export"
 	"github.com/rollcall-mdm/rollcall/domain/group"
+	"github.com/rollcall-mdm/rollcall/domain/masterkey"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/domain/stranger"
@@ -32,6 +34,7 @@ type house struct {
 	dir        string
 	now        func() time.Time
 	keys       *seal.FileKeyring
+	custody    seal.Custody // of the master key
 	log        eventstore.Log
 	tree       ledger.Tree // over the log's events
 	index      func(context.Context) error
@@ -40,6 +43,7 @@ type house struct {
 	codec      *seal.Codec[domain.Event]
 	pseudonyms seal.Pseudonyms
 	logger     *slog.Logger
+	closing    chan struct{} // closed when the house is about to be
 
 	devices      *eventstore.Repository[device.Device, domain.Event]
 	certificates *eventstore.Repository[certificate.Certificate, domain.Event]
@@ -48,6 +52,8 @@ type house struct {
 	pushcerts    *eventstore.Repository[pushcert.PushCertificate, domain.Event]
 	groups       *eventstore.Repository[group.Group, domain.Event]
 	declarations *eventstore.Repository[declaration.Declaration, domain.Event]
+	masterkeys   *eventstore.Repository[masterkey.MasterKey, domain.Event]
+	exports      *eventstore.Repository[export.Export, domain.Event]
 	tokens       *auth.Tokens
 }
 
@@ -56,7 +62,7 @@ func openHouse(ctx context.Context, o opening, now func() time.Time) (*house, er
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	h := &house{dir: o.Dir, now: now, logger: o.Logger, shared: !o.embedded()}
+	h := &house{dir: o.Dir, now: now, logger: o.Logger, shared: !o.embedded(), closing: make(chan struct{})}
 	if err := h.open(ctx, o); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
@@ -73,20 +79,13 @@ func (h *house) open(ctx context.Context, o opening) error {
 		return err // first: it also makes sure that no other process is at home here
 	}
 	h.log, h.tree, h.index = log.Log, log.tree, log.index
-	if err := h.checkKeys(ctx); err != nil {
-		return err
-	}
-	if err := seal.SettleRotation(h.path("keys.db"), h.path("master.key")); err != nil {
-		return err
-	}
-	master, err := seal.OpenMasterKey(h.path("master.key"))
-	if err != nil {
+	if err := h.checkKeys(ctx, o.keeping); err != nil {
 		return err
 	}
 	if h.pseudonyms, err = seal.OpenPseudonyms(h.path("index.key")); err != nil {
 		return err
 	}
-	if h.keys, err = seal.OpenKeyring(h.path("keys.db"), master, 0); err != nil {
+	if err := h.openKeys(ctx, o.keeping); err != nil {
 		return err
 	}
 	h.codec = &seal.Codec[domain.Event]{Types: catalog.Events(), Keys: h.keys, Upcasts: catalog.Upcasts()}
@@ -110,6 +109,8 @@ func (h *house) gather() {
 	h.groups = repository(h, group.Kind, group.Group.Evolve)
 	h.groups.Size = group.Size
 	h.declarations = repository(h, declaration.Kind, declaration.Declaration.Evolve)
+	h.masterkeys = repository(h, masterkey.Kind, masterkey.MasterKey.Evolve)
+	h.exports = repository(h, export.Kind, export.Export.Evolve)
 	h.tokens = &auth.Tokens{Operators: h.operators, Now: h.now, Logger: h.logger}
 }
 
@@ -121,6 +122,9 @@ func (h *house) path(name string) string { return filepath.Join(h.dir, name) }
 
 // close ends the log first, so that nothing is acknowledged that the rest does not know.
 func (h *house) close() error {
+	if h.closing != nil {
+		close(h.closing)
+	}
 	var errs []error
 	if h.log != nil {
 		errs = append(errs, h.log.Close())

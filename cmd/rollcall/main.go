@@ -30,7 +30,7 @@ type cli struct {
 	Views    viewsCmd    `cmd:"" help:"List the views, or fold them anew, also while the server runs."`
 	Backup   backupCmd   `cmd:"" help:"Copy the log, also while the server runs."`
 	Archive  archiveCmd  `cmd:"" help:"Move old events out of the log to a file that stays provable, and check such files."`
-	Keys     keysCmd     `cmd:"" help:"Change the master key, or forget a device's personal data for good (while the server is stopped)."`
+	Keys     keysCmd     `cmd:"" help:"Change the master key, or forget the personal data of a device or a user for good."`
 	Replay   replayCmd   `cmd:"" help:"Print history, or the state of a moment, also while the server runs."`
 }
 

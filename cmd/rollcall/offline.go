@@ -73,22 +73,14 @@ func (s *stopped) alone() error {
 
 // present refuses a directory in which something is missing.
 func (s *stopped) present() error {
-	files := []string{"master.key", "index.key", "keys.db"}
-	if s.embedded() {
-		files = append([]string{logFile}, files...)
-	}
-	for _, file := range files {
-		_, err := os.Stat(filepath.Join(s.Data, file))
-		switch {
-		case err == nil:
-		case file == logFile:
-			if err := s.fits(func(name string) string { return filepath.Join(s.Data, name) }); err != nil {
-				return err
-			}
-			return fmt.Errorf("%s is no data directory, for it holds no log.db: name the server's with --data", s.Data)
-		default:
-			return fmt.Errorf("%s is missing in %s: put the keys back that belong to this log, nothing opens it without them", file, s.Data)
+	if _, err := os.Stat(filepath.Join(s.Data, logFile)); err != nil && s.embedded() {
+		if err := s.fits(func(name string) string { return filepath.Join(s.Data, name) }); err != nil {
+			return err
 		}
+		return fmt.Errorf("%s is no data directory, for it holds no log.db: name the server's with --data", s.Data)
+	}
+	if file := s.missingKey(s.Data); file != "" {
+		return fmt.Errorf("%s is missing in %s: put the keys back that belong to this log, nothing opens it without them", file, s.Data)
 	}
 	return nil
 }

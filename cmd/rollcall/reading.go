@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/rollcall-mdm/rollcall/domain"
@@ -45,7 +44,7 @@ func (s *stopped) reads(ctx context.Context, do func(*house) error) error {
 }
 
 func openReading(ctx context.Context, o opening) (*readHouse, error) {
-	h := &readHouse{house: &house{dir: o.Dir, now: time.Now, logger: o.Logger}}
+	h := &readHouse{house: &house{dir: o.Dir, now: time.Now, logger: o.Logger, custody: o.custody(o.Dir)}}
 	if err := h.open(ctx, o); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
@@ -70,20 +69,8 @@ func (h *readHouse) open(ctx context.Context, o opening) (err error) {
 
 // masterKey opens the master key with an id: the one of now, or the next one, if a rotation is about to put it in its
 // place.
-func (h *readHouse) masterKey(_ context.Context, id string) (seal.MasterKey, error) {
-	for _, file := range []string{h.path("master.key"), seal.NextMasterKey(h.path("master.key"))} {
-		if _, err := os.Stat(file); err != nil {
-			continue // to open it would make it
-		}
-		key, err := seal.OpenMasterKey(file)
-		if err != nil {
-			return nil, err
-		}
-		if key.ID() == id {
-			return key, nil
-		}
-	}
-	return nil, fmt.Errorf("the data keys are wrapped by the master key %s, which is not here: put the right master.key back", id)
+func (h *readHouse) masterKey(ctx context.Context, id string) (seal.MasterKey, error) {
+	return h.custody.Find(ctx, id)
 }
 
 func (h *readHouse) openLog(ctx context.Context, o opening) error {

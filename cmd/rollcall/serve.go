@@ -59,6 +59,10 @@ type server struct {
 	listener  net.Listener
 	ready     gate
 	ledger    *ledger.Ledger
+
+	custodian       *custodian
+	control         *http.Server // of the command line
+	controlListener net.Listener
 }
 
 // openServer opens all that the settings name and listens, so that a server that cannot run says so at once.
@@ -208,13 +212,18 @@ func (s *server) mount(e *echo.Echo) error {
 	}
 
 	orders := &handlers.Orders{Devices: s.devices}
+	s.custodian = newCustodian(s.house, s.views)
 	asks := &graphql.Door{
+		Secrets: &handlers.Secrets{Devices: s.devices, Log: s.house.log, Views: s.views, Codec: s.codec}, Custody: s.custodian,
 		Views: s.views, Log: s.house.log, Codec: s.codec.Views(), Evidence: s.codec, Orders: orders, Tokens: s.tokens,
 		Groups: &handlers.Groups{Groups: s.groups}, Declarations: declared,
 		Pseudonyms: s.pseudonyms, Now: s.now, Logger: s.logger,
 	}
 	asks.Rebuilder = s.rebuilder
 	if err := asks.Mount(e.Group(""), handlers.Identify, handlers.Recover, s.tokens.Bearer); err != nil {
+		return err
+	}
+	if err := s.openControl(asks); err != nil {
 		return err
 	}
 	(&proof.Door{Ledger: s.ledger, Beyond: ledger.ErrBeyond}).Mount(e.Group("/log"))
@@ -261,6 +270,8 @@ func (s *server) run(ctx context.Context) error {
 	if s.index != nil {
 		g.Go(func() error { return s.again(ctx, "the ledger's index does not go on for now", s.index) })
 	}
+	g.Go(func() error { return s.custodian.run(ctx) })
+	g.Go(func() error { return s.serveControl(ctx) })
 	g.Go(func() error {
 		if err := s.web.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -320,6 +331,7 @@ func (s *server) close() error {
 	if s.listener != nil {
 		_ = s.listener.Close() // closed already if the server ran
 	}
+	s.closeControl()
 	if s.apns != nil {
 		s.apns.Close()
 	}

@@ -19,6 +19,7 @@ import (
 
 // A storage says where the log is kept. Keys, views and checkpoints are in the data directory wherever that is.
 type storage struct {
+	keeping
 	Store string `default:"embedded" placeholder:"WHERE" help:"The event log: embedded, in the data directory; or an EventStoreDB, as esdb://USER:PASSWORD@HOST:2113 or esdb+discover://… (better in ROLLCALL_STORE than on the command line, which others can read)."`
 }
 

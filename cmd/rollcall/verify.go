@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
+	"github.com/rollcall-mdm/rollcall/eventstore/seal"
 	"github.com/rollcall-mdm/rollcall/projections"
 )
 
@@ -114,7 +115,7 @@ func (v *verification) read(env eventstore.Envelope) {
 	if problem := v.signatures.event(env); problem != "" {
 		v.finding(env.Position, "%s of %s: %s", env.Type, env.Stream, problem)
 	}
-	if _, erased := event.(device.SubjectErased); erased && v.codec.Keys.Epoch(env.Stream, env.Version) == v.codec.Keys.Epoch(env.Stream, env.Version+1) {
+	if e, erased := event.(device.SubjectErased); erased && !v.erasedThen(env, e) {
 		v.finding(env.Position, "the log says that %s was erased, but its keys are still there: run keys erase-subject again", env.Stream)
 	}
 	if e, ok := event.(device.CommandAcknowledged); ok && !v.devices[env.Stream.ID].Quotes(e) {
@@ -123,6 +124,12 @@ func (v *verification) read(env eventstore.Envelope) {
 	if err := v.fold(env, event); err != nil {
 		v.finding(env.Position, "%s of %s cannot be folded: %v", env.Type, env.Stream, err)
 	}
+}
+
+// erasedThen reports whether the keyring knows that the subject was erased with this event.
+func (v *verification) erasedThen(env eventstore.Envelope, e device.SubjectErased) bool {
+	whom := seal.Subject{Stream: env.Stream, Within: string(e.Channel)}
+	return v.codec.Keys.Epoch(whom, env.Version) != v.codec.Keys.Epoch(whom, env.Version+1)
 }
 
 // fold folds the event into its aggregate. Only devices are kept: the others are small, and never refuse.

@@ -10,7 +10,7 @@ import (
 
 func TestErase(t *testing.T) {
 	erase := func(reason string) func(device.Device) (events, error) {
-		return func(d device.Device) (events, error) { return d.Erase(reason) }
+		return func(d device.Device) (events, error) { return d.Erase("", reason) }
 	}
 	erased := device.SubjectErased{Reason: "asked for"}
 	o, hers := order("1"), order("2")

@@ -21,7 +21,7 @@ func Events() []domain.Event {
 		CommandQueued{}, CommandDelivered{}, CommandAcknowledged{}, CommandFailed{}, CommandFormatRejected{},
 		CommandDeferred{}, CommandCancelled{}, CommandSuperseded{}, CommandExpired{}, ResultUnmatched{},
 		PushRequested{}, PushAccepted{}, PushRefused{}, PresumedUnmanaged{}, Seen{}, MessageUnrecognised{},
-		SubjectErased{},
+		SubjectErased{}, SecretRevealed{}, Disclosed{},
 	}
 }
 
@@ -306,9 +306,11 @@ type MessageUnrecognised struct {
 
 // A SubjectErased says that all personal data and all secrets of the device and its users were forgotten, for good:
 // the keys of every event up to this one are destroyed right after it. What is left is the pseudonym, and what is
-// technical. The device is not managed until it enrols anew.
+// technical. The device is not managed until it enrols anew. With a Channel it is one user who was forgotten: what was
+// sealed for him, and nothing else.
 type SubjectErased struct {
-	Reason string // why, told to whoever reads the timeline: it must name nobody
+	Channel ChannelID `json:",omitempty"`
+	Reason  string    // why, told to whoever reads the timeline: it must name nobody
 }
 
 // The stored names. They never change.
@@ -344,7 +346,7 @@ func (MessageUnrecognised) EventType() string       { return "device.message-unr
 func (SubjectErased) EventType() string             { return "device.subject-erased" }
 
 // SealSubject names whose keys seal the event: the user's of a user channel, else the device's. It stands at
-// the events that hold a user's own data; all others are the device's.
+// the events that hold a user's own data; see also SealSubjectLater. All others are the device's.
 func (e TokenUpdated) SealSubject() string        { return string(e.Channel) }
 func (e UserAuthenticated) SealSubject() string   { return string(e.Channel) }
 func (e CommandQueued) SealSubject() string       { return string(e.Channel) }
@@ -356,3 +358,12 @@ func (e CommandFormatRejected) SealSubject() string {
 }
 func (e ResultUnmatched) SealSubject() string           { return string(e.Channel) }
 func (e DeclarationStatusReported) SealSubject() string { return string(e.Channel) }
+
+// SealSubjectLater is a SealSubject that came later: the first of these events were sealed for the device, whatever
+// their channel.
+func (e CommandDelivered) SealSubjectLater() string    { return string(e.Channel) }
+func (e CommandDeferred) SealSubjectLater() string     { return string(e.Channel) }
+func (e CommandExpired) SealSubjectLater() string      { return string(e.Channel) }
+func (e DeclarationsFetched) SealSubjectLater() string { return string(e.Channel) }
+func (e Seen) SealSubjectLater() string                { return string(e.Channel) }
+func (e MessageUnrecognised) SealSubjectLater() string { return string(e.Channel) }

@@ -51,6 +51,10 @@ func (d Device) evolve(e domain.Event, at time.Time) Device {
 	case PresumedUnmanaged:
 		d.Status = StatusPresumedUnmanaged
 	case SubjectErased:
+		if e.Channel != "" {
+			d.Channels = slices.DeleteFunc(slices.Clone(d.Channels), func(c Channel) bool { return c.ID == e.Channel })
+			return d
+		}
 		return Device{
 			Status: StatusCheckedOut, Generation: d.Generation, Certificate: d.Certificate, LastSeen: d.LastSeen, Erased: true,
 		}

@@ -108,9 +108,15 @@ func (d Device) ClearQueue(reason string) ([]domain.Event, error) {
 func (d Device) cancelAll(reason string) []domain.Event {
 	var events []domain.Event
 	for _, c := range d.Channels {
-		for _, item := range c.Queue {
-			events = append(events, CommandCancelled{c.ID, item.UUID, item.RequestType, reason})
-		}
+		events = append(events, c.cancelAll(reason)...)
+	}
+	return events
+}
+
+func (c Channel) cancelAll(reason string) []domain.Event {
+	var events []domain.Event
+	for _, item := range c.Queue {
+		events = append(events, CommandCancelled{c.ID, item.UUID, item.RequestType, reason})
 	}
 	return events
 }

@@ -16,7 +16,7 @@ type Blobs struct{ Keys Keyring }
 
 // subject names whose keys seal the stream's blobs: those of its newest events.
 func (b Blobs) subject(stream eventstore.Stream) string {
-	return inEpoch(stream.String(), b.Keys.Epoch(stream, math.MaxInt64))
+	return Of(stream).keysAt(erasures{b.Keys}, math.MaxInt64)
 }
 
 // saltSize is how many random bytes each blob's key is derived from.

@@ -15,7 +15,8 @@ import (
 // eventstore.Codec. Whoever must not see secrets is given its Views instead.
 //
 // An event that has a method SealSubject() string is sealed for that subject within its stream; the method may look
-// at open fields only. All others are sealed for their stream.
+// at open fields only. All others are sealed for their stream. Where a type gets such a method when some of its events
+// are stored already, it is called SealSubjectLater.
 type Codec[E interface{ EventType() string }] struct {
 	Types []E     // each type of event, by its zero value
 	Keys  Keyring // where the data keys are
@@ -128,18 +129,47 @@ func withAddress(object []byte, address string) ([]byte, error) {
 	return append(append(head[:len(head)-1], ','), object[1:]...), nil
 }
 
-// subject names whose keys seal the event that v points to.
+// subject names the keys that seal the event that v points to.
 func (c *Codec[E]) subject(env eventstore.Envelope, v reflect.Value) string {
-	return inEpoch(subjectIn(env.Stream, v), c.Keys.Epoch(env.Stream, env.Version))
+	return subjectIn(env.Stream, v).keysAt(erasures{c.Keys}, env.Version)
 }
 
-func subjectIn(stream eventstore.Stream, v reflect.Value) string {
-	if s, ok := v.Interface().(interface{ SealSubject() string }); ok {
-		if within := s.SealSubject(); within != "" {
-			return stream.String() + "/" + within
+// A sealedLater is an event that is sealed for a user, and whose type was sealed for the stream before.
+type sealedLater interface{ SealSubjectLater() string }
+
+// keysOf returns the data keys that open the event that v points to. The stream's are tried too if the event may have
+// been sealed for it.
+func (c *Codec[E]) keysOf(env eventstore.Envelope, v reflect.Value) (DataKeys, error) {
+	subject := subjectIn(env.Stream, v)
+	keys, err := c.Keys.Keys(context.Background(), subject.keysAt(erasures{c.Keys}, env.Version))
+	if _, later := v.Interface().(sealedLater); !later || subject.Within == "" || err != nil && !errors.Is(err, ErrNoKeys) || err == nil && fits(keys, env) {
+		return keys, err
+	}
+	whole, wholeErr := c.Keys.Keys(context.Background(), Of(env.Stream).keysAt(erasures{c.Keys}, env.Version))
+	if wholeErr == nil && fits(whole, env) {
+		return whole, nil
+	}
+	return keys, err
+}
+
+// fits reports whether the keys open some part of the event.
+func fits(keys DataKeys, env eventstore.Envelope) bool {
+	for part, data := range map[Part]*[keySize]byte{Personal: &keys.personal, Secret: &keys.secret, Evidence: &keys.secret} {
+		if _, err := openPart(data, env, part); err == nil {
+			return true
 		}
 	}
-	return stream.String()
+	return false
+}
+
+func subjectIn(stream eventstore.Stream, v reflect.Value) Subject {
+	if s, ok := v.Interface().(interface{ SealSubject() string }); ok {
+		return Subject{stream, s.SealSubject()}
+	}
+	if s, ok := v.Interface().(sealedLater); ok {
+		return Subject{stream, s.SealSubjectLater()}
+	}
+	return Of(stream)
 }
 
 // Decode returns env's event with all that can be opened. Parts whose keys were destroyed are absent, which is no
@@ -176,7 +206,7 @@ func (c *Codec[E]) open(env eventstore.Envelope, p *plan, v reflect.Value, secre
 	if len(env.Personal) == 0 && !secrets {
 		return nil
 	}
-	keys, err := c.Keys.Keys(context.Background(), c.subject(env, v))
+	keys, err := c.keysOf(env, v)
 	if errors.Is(err, ErrDestroyed) {
 		return nil
 	}

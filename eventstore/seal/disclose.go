@@ -1,7 +1,6 @@
 package seal
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +22,7 @@ func (c *Codec[E]) PartKey(env eventstore.Envelope, part Part) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := c.Keys.Keys(context.Background(), c.subject(env, v))
+	keys, err := c.keysOf(env, v)
 	switch {
 	case errors.Is(err, ErrDestroyed):
 		return nil, ErrAbsent

@@ -2,6 +2,7 @@ package seal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"zombiezen.com/go/sqlite"
@@ -10,9 +11,9 @@ import (
 	"github.com/rollcall-mdm/rollcall/eventstore"
 )
 
-// Epoch returns how often the stream was erased before the version.
-func (k *FileKeyring) Epoch(stream eventstore.Stream, version int64) int {
-	return k.past.Load().before(stream, version)
+// Epoch returns how often the subject was erased before the version.
+func (k *FileKeyring) Epoch(subject Subject, version int64) int {
+	return k.past.Load().before(subject, version)
 }
 
 // readPast reads what was erased.
@@ -20,8 +21,8 @@ func (k *FileKeyring) readPast() error {
 	past := epochs{}
 	err := sqlitex.Execute(k.writer, "SELECT stream, upto FROM erased ORDER BY stream, upto", &sqlitex.ExecOptions{
 		ResultFunc: func(row *sqlite.Stmt) error {
-			stream, err := eventstore.ParseStream(row.ColumnText(0))
-			past[stream] = append(past[stream], row.ColumnInt64(1))
+			subject, err := parseSubject(row.ColumnText(0))
+			past[subject] = append(past[subject], row.ColumnInt64(1))
 			return err
 		},
 	})
@@ -29,26 +30,26 @@ func (k *FileKeyring) readPast() error {
 	return err
 }
 
-// BeginErasing remembers that a stream is about to be erased. Whoever finds it in Erasing after a crash looks whether
+// BeginErasing remembers that a subject is about to be erased. Whoever finds it in Erasing after a crash looks whether
 // the log says so, and calls Erase or LeaveErasing.
-func (k *FileKeyring) BeginErasing(ctx context.Context, stream eventstore.Stream) error {
+func (k *FileKeyring) BeginErasing(ctx context.Context, subject Subject) error {
 	return k.write(ctx, func() error {
-		return k.exec("INSERT INTO erasing (stream) VALUES (?) ON CONFLICT DO NOTHING", stream.String())
+		return k.exec("INSERT INTO erasing (stream) VALUES (?) ON CONFLICT DO NOTHING", subject.String())
 	})
 }
 
-// LeaveErasing forgets it again: the log says that the stream is not erased.
-func (k *FileKeyring) LeaveErasing(ctx context.Context, stream eventstore.Stream) error {
-	return k.write(ctx, func() error { return k.exec("DELETE FROM erasing WHERE stream = ?", stream.String()) })
+// LeaveErasing forgets it again: the log says that the subject is not erased.
+func (k *FileKeyring) LeaveErasing(ctx context.Context, subject Subject) error {
+	return k.write(ctx, func() error { return k.exec("DELETE FROM erasing WHERE stream = ?", subject.String()) })
 }
 
-// Erasing lists the streams whose erasing was begun, and neither done nor left.
-func (k *FileKeyring) Erasing(ctx context.Context) (list []eventstore.Stream, err error) {
+// Erasing lists the subjects whose erasing was begun, and neither done nor left.
+func (k *FileKeyring) Erasing(ctx context.Context) (list []Subject, err error) {
 	err = k.write(ctx, func() error {
 		return sqlitex.Execute(k.writer, "SELECT stream FROM erasing ORDER BY stream", &sqlitex.ExecOptions{
 			ResultFunc: func(row *sqlite.Stmt) error {
-				stream, err := eventstore.ParseStream(row.ColumnText(0))
-				list = append(list, stream)
+				subject, err := parseSubject(row.ColumnText(0))
+				list = append(list, subject)
 				return err
 			},
 		})
@@ -56,39 +57,41 @@ func (k *FileKeyring) Erasing(ctx context.Context) (list []eventstore.Stream, er
 	return list, err
 }
 
-// Erase destroys the data keys of all of a stream's events up to a version. When it returns, the file holds none of
-// their bytes. Nobody may append to the stream meanwhile.
-func (k *FileKeyring) Erase(ctx context.Context, stream eventstore.Stream, upTo int64) error {
+// Erase destroys the data keys of all of a subject's events up to a version of its stream. When it returns, the file
+// holds none of their bytes. Nobody may append to the stream meanwhile.
+func (k *FileKeyring) Erase(ctx context.Context, subject Subject, upTo int64) error {
 	return k.write(ctx, func() error {
-		if err := k.erase(stream, upTo); err != nil {
+		if err := k.erase(subject, upTo); err != nil {
 			return fmt.Errorf("destroy data keys: %w", err)
 		}
-		past := k.past.Load().with(stream, upTo)
+		past := k.past.Load().with(subject, upTo)
 		k.past.Store(&past)
+		k.changes++
 		k.cache.clear()
 		return k.emptyWAL()
 	})
 }
 
-func (k *FileKeyring) erase(stream eventstore.Stream, upTo int64) (err error) {
+func (k *FileKeyring) erase(subject Subject, upTo int64) (err error) {
 	end, err := sqlitex.ImmediateTransaction(k.writer)
 	if err != nil {
 		return err
 	}
 	defer end(&err)
-	own := inEpoch(stream.String(), k.past.Load().before(stream, upTo))
+	own := subject.keysAt(k.past.Load(), upTo)
 	if err := k.exec(`INSERT INTO keys (subject, master, wrapped) VALUES (?, ?, NULL)
 		ON CONFLICT (subject) DO UPDATE SET wrapped = NULL`, own, k.master.ID()); err != nil {
 		return err
 	}
-	// users within the stream: their subjects begin with its own and a slash, after which comes 0
-	if err := k.exec("UPDATE keys SET wrapped = NULL WHERE subject > ? AND subject < ?", own+"/", own+"0"); err != nil {
-		return err
+	if subject.Within == "" { // the users within the stream: their names begin with its own and a slash, after which comes 0
+		if err := k.exec("UPDATE keys SET wrapped = NULL WHERE subject > ? AND subject < ?", own+"/", own+"0"); err != nil {
+			return err
+		}
 	}
-	if err := k.exec("INSERT INTO erased (stream, upto) VALUES (?, ?) ON CONFLICT DO NOTHING", stream.String(), upTo); err != nil {
-		return err
-	}
-	return k.exec("DELETE FROM erasing WHERE stream = ?", stream.String())
+	return errors.Join(
+		k.exec("DELETE FROM rewrapped WHERE subject IN (SELECT subject FROM keys WHERE wrapped IS NULL)"),
+		k.exec("INSERT INTO erased (stream, upto) VALUES (?, ?) ON CONFLICT DO NOTHING", subject.String(), upTo),
+		k.exec("DELETE FROM erasing WHERE stream = ?", subject.String()))
 }
 
 // write does something with the file while nobody else makes, reads or destroys keys.

@@ -26,7 +26,7 @@ func TestAStreamThatWasErasedGoesOnWithOtherKeys(t *testing.T) {
 			old := envelope()
 			old.Version = 3
 			old = full(t, codec, old)
-			if err := keys.Erase(t.Context(), old.Stream, 5); err != nil {
+			if err := keys.Erase(t.Context(), seal.Of(old.Stream), 5); err != nil {
 				t.Fatal(err)
 			}
 			e, err := codec.Decode(old)
@@ -54,21 +54,21 @@ func TestAStreamThatWasErasedGoesOnWithOtherKeys(t *testing.T) {
 func TestAnErasureOutlivesTheProcessAndLeavesNoBytes(t *testing.T) {
 	dir := t.TempDir()
 	keys := openKeyring(t, dir)
-	stream := eventstore.Stream{Kind: "device", ID: "a"}
+	stream := seal.Of(eventstore.Stream{Kind: "device", ID: "a"})
 	must[seal.DataKeys](t)(keys.Make(t.Context(), "device-a"))
 	wrapped := rawKeys(t, dir, "device-a")
 	if err := errors.Join(keys.BeginErasing(t.Context(), stream), keys.Close()); err != nil {
 		t.Fatal(err)
 	}
 	keys = openKeyring(t, dir)
-	if list := must[[]eventstore.Stream](t)(keys.Erasing(t.Context())); len(list) != 1 || list[0] != stream {
+	if list := must[[]seal.Subject](t)(keys.Erasing(t.Context())); len(list) != 1 || list[0] != stream {
 		t.Errorf("under way: %v", list)
 	}
 	if err := errors.Join(keys.Erase(t.Context(), stream, 4), keys.Close()); err != nil {
 		t.Fatal(err)
 	}
 	keys = openKeyring(t, dir)
-	if list := must[[]eventstore.Stream](t)(keys.Erasing(t.Context())); len(list) != 0 || keys.Epoch(stream, 5) != 1 {
+	if list := must[[]seal.Subject](t)(keys.Erasing(t.Context())); len(list) != 0 || keys.Epoch(stream, 5) != 1 {
 		t.Errorf("after it was done: %v under way, epoch %d", list, keys.Epoch(stream, 5))
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "keys.db*"))
@@ -84,12 +84,12 @@ func TestAnErasureOutlivesTheProcessAndLeavesNoBytes(t *testing.T) {
 
 func TestAnErasureThatIsLeftIsForgotten(t *testing.T) {
 	keys := openKeyring(t, t.TempDir())
-	stream := eventstore.Stream{Kind: "device", ID: "a"}
+	stream := seal.Of(eventstore.Stream{Kind: "device", ID: "a"})
 	must[seal.DataKeys](t)(keys.Make(t.Context(), "device-a"))
 	if err := errors.Join(keys.BeginErasing(t.Context(), stream), keys.LeaveErasing(t.Context(), stream)); err != nil {
 		t.Fatal(err)
 	}
-	if list := must[[]eventstore.Stream](t)(keys.Erasing(t.Context())); len(list) != 0 {
+	if list := must[[]seal.Subject](t)(keys.Erasing(t.Context())); len(list) != 0 {
 		t.Errorf("under way: %v", list)
 	}
 	must[seal.DataKeys](t)(keys.Keys(t.Context(), "device-a"))

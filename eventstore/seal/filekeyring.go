@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -17,27 +18,23 @@ import (
 )
 
 // A FileKeyring keeps wrapped data keys in an SQLite file of their own, so that a backup of the log is not a backup
-// of its keys. New keys of many subjects share one fsync.
+// of its keys. New keys of many subjects share one fsync. While the master key is asked for something nobody is kept
+// waiting who does not need it: it may be far away.
 type FileKeyring struct {
-	master  MasterKey
-	cache   *keyCache
-	writing chan struct{} // holds one element while somebody writes
-	past    atomic.Pointer[epochs]
+	cache    *keyCache
+	writing  chan struct{} // holds one element while somebody writes
+	rotating chan struct{} // holds one element while the master key is being changed
+	past     atomic.Pointer[epochs]
 
 	mu      sync.Mutex // guards what follows
 	pending map[string]*making
 	closed  bool
 
-	reading sync.Mutex // guards reader, and keeps reads and destruction apart
+	reading sync.Mutex // guards what follows
 	reader  *sqlite.Conn
+	master  MasterKey    // written under writing too
+	changes int          // how often keys were destroyed or wrapped anew
 	writer  *sqlite.Conn // of whoever holds writing
-}
-
-// A making is a subject's data keys on their way to the disk.
-type making struct {
-	done chan struct{}
-	keys DataKeys
-	err  error
 }
 
 const keysSQL = `
@@ -50,13 +47,18 @@ CREATE TABLE IF NOT EXISTS keys (
   master  TEXT NOT NULL,            -- id of the master key that wrapped them
   wrapped BLOB                      -- NULL: destroyed
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rewrapped (
+  subject TEXT NOT NULL PRIMARY KEY,
+  was     BLOB NOT NULL,            -- as keys has it
+  wrapped BLOB NOT NULL             -- by the next master key, while a rotation is under way
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS erased (
-  stream TEXT    NOT NULL,
+  stream TEXT    NOT NULL,          -- or, behind a slash, a user within it
   upto   INTEGER NOT NULL,          -- version: the keys of all events up to it were destroyed
   PRIMARY KEY (stream, upto)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS erasing (
-  stream TEXT NOT NULL PRIMARY KEY  -- somebody has begun to erase it
+  stream TEXT NOT NULL PRIMARY KEY  -- or a user within it: somebody has begun to erase it
 ) STRICT, WITHOUT ROWID;`
 
 // OpenKeyring opens the file of data keys, and makes it if there is none. A file whose keys another master key has
@@ -66,7 +68,8 @@ func OpenKeyring(path string, master MasterKey, cached int) (*FileKeyring, error
 		cached = 50_000
 	}
 	k := &FileKeyring{
-		master: master, cache: newKeyCache(cached), writing: make(chan struct{}, 1), pending: map[string]*making{},
+		master: master, cache: newKeyCache(cached), pending: map[string]*making{},
+		writing: make(chan struct{}, 1), rotating: make(chan struct{}, 1),
 	}
 	if err := k.open(path); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the keyring %s: %w", path, err), k.closeFiles())
@@ -111,78 +114,52 @@ func openConn(path string) (*sqlite.Conn, error) {
 	return conn, nil
 }
 
-// probeSubject stands for no subject: a stream's name begins with its kind.
-const probeSubject = "-probe"
-
-// checkMaster refuses a master key that is not the one of the file, and writes itself into a new file.
-func (k *FileKeyring) checkMaster() (err error) {
-	end, err := sqlitex.ImmediateTransaction(k.writer)
-	if err != nil {
-		return err
-	}
-	defer end(&err)
-	id, probe, err := k.readMaster()
-	switch {
-	case err != nil:
-		return err
-	case id == "":
-		return k.writeMaster()
-	case id != k.master.ID():
-		return fmt.Errorf("its keys are wrapped by the master key %s, and this is %s: put the right master key back", id, k.master.ID())
-	}
-	if _, err := k.master.Unwrap(context.Background(), probeSubject, probe); err != nil {
-		return fmt.Errorf("the master key %s does not unwrap what is in it: %w", id, err)
-	}
-	return nil
-}
-
-func (k *FileKeyring) readMaster() (id string, probe []byte, err error) {
-	err = sqlitex.Execute(k.writer, "SELECT id, probe FROM master", &sqlitex.ExecOptions{
-		ResultFunc: func(row *sqlite.Stmt) error {
-			id, probe = row.ColumnText(0), columnBytes(row, 1)
-			return nil
-		},
-	})
-	return id, probe, err
-}
-
-func (k *FileKeyring) writeMaster() error {
-	probe, err := k.master.Wrap(context.Background(), probeSubject, NewDataKeys().bytes())
-	if err != nil {
-		return err
-	}
-	return sqlitex.Execute(k.writer, "INSERT INTO master (id, probe) VALUES (?, ?)", &sqlitex.ExecOptions{
-		Args: []any{k.master.ID(), probe},
-	})
-}
-
-// Keys returns the subject's data keys.
+// Keys returns the subject's data keys. ErrUnavailable: the master key is away, and they were not used lately.
 func (k *FileKeyring) Keys(ctx context.Context, subject string) (DataKeys, error) {
-	if keys, ok := k.cache.get(subject); ok {
-		return keys, nil
+	for {
+		if keys, ok := k.cache.get(subject); ok {
+			return keys, nil
+		}
+		row, err := k.find(subject)
+		if err != nil {
+			return DataKeys{}, err
+		}
+		keys, err := row.unwrap(ctx, subject)
+		if k.still(row.changes, func() {
+			if err == nil {
+				k.cache.put(subject, keys) // under the lock: nobody destroys them meanwhile
+			}
+		}) {
+			return keys, err
+		}
 	}
+}
+
+// A row is what the file has of a subject, and what unwraps it.
+type row struct {
+	wrapped []byte
+	master  MasterKey
+	changes int
+}
+
+func (r row) unwrap(ctx context.Context, subject string) (DataKeys, error) {
+	plain, err := r.master.Unwrap(ctx, subject, r.wrapped)
+	if err != nil {
+		return DataKeys{}, fmt.Errorf("unwrap data keys: %w", err)
+	}
+	defer clear(plain)
+	return dataKeysFrom(plain)
+}
+
+// find reads a subject's row.
+func (k *FileKeyring) find(subject string) (row, error) {
 	k.reading.Lock()
 	defer k.reading.Unlock()
 	if k.isClosed() {
-		return DataKeys{}, eventstore.ErrClosed
+		return row{}, eventstore.ErrClosed
 	}
-	keys, err := k.read(ctx, k.reader, subject)
-	if err == nil {
-		k.cache.put(subject, keys) // under the lock: nobody destroys them meanwhile
-	}
-	return keys, err
-}
-
-func (k *FileKeyring) isClosed() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.closed
-}
-
-// read reads and unwraps a subject's keys.
-func (k *FileKeyring) read(ctx context.Context, conn *sqlite.Conn, subject string) (DataKeys, error) {
 	found, wrapped := false, []byte(nil)
-	err := sqlitex.Execute(conn, "SELECT wrapped FROM keys WHERE subject = ?", &sqlitex.ExecOptions{
+	err := sqlitex.Execute(k.reader, "SELECT wrapped FROM keys WHERE subject = ?", &sqlitex.ExecOptions{
 		Args: []any{subject},
 		ResultFunc: func(row *sqlite.Stmt) error {
 			found, wrapped = true, columnBytes(row, 0)
@@ -191,17 +168,30 @@ func (k *FileKeyring) read(ctx context.Context, conn *sqlite.Conn, subject strin
 	})
 	switch {
 	case err != nil:
-		return DataKeys{}, fmt.Errorf("read data keys: %w", err)
+		return row{}, fmt.Errorf("read data keys: %w", err)
 	case !found:
-		return DataKeys{}, ErrNoKeys
+		return row{}, ErrNoKeys
 	case wrapped == nil:
-		return DataKeys{}, ErrDestroyed
+		return row{}, ErrDestroyed
 	}
-	plain, err := k.master.Unwrap(ctx, subject, wrapped)
-	if err != nil {
-		return DataKeys{}, fmt.Errorf("unwrap data keys: %w", err)
+	return row{wrapped, k.master, k.changes}, nil
+}
+
+// still does something if no keys were destroyed or wrapped anew since that many changes, and reports whether it did.
+func (k *FileKeyring) still(changes int, do func()) bool {
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	if k.changes != changes {
+		return false
 	}
-	return dataKeysFrom(plain)
+	do()
+	return true
+}
+
+func (k *FileKeyring) isClosed() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.closed
 }
 
 func columnBytes(row *sqlite.Stmt, column int) []byte {
@@ -238,4 +228,26 @@ func (k *FileKeyring) closeFiles() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// MasterKey returns the name of the master key.
+func (k *FileKeyring) MasterKey() string {
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	return k.master.ID()
+}
+
+// Knows reports whether the subject has data keys, or ever had.
+func (k *FileKeyring) Knows(subject Subject) (bool, error) {
+	if k.Epoch(subject, math.MaxInt64) > 0 {
+		return true, nil
+	}
+	_, err := k.find(subject.keysAt(k.past.Load(), math.MaxInt64))
+	switch {
+	case errors.Is(err, ErrNoKeys):
+		return false, nil
+	case errors.Is(err, ErrDestroyed):
+		return true, nil
+	}
+	return err == nil, err
 }

@@ -36,7 +36,7 @@ func fill(t *rapid.T, v reflect.Value, name string) {
 		v.SetString(rapid.String().Draw(t, name))
 	case v.Kind() == reflect.Bool:
 		v.SetBool(rapid.Bool().Draw(t, name))
-	case v.Kind() == reflect.Int:
+	case v.CanInt():
 		v.SetInt(rapid.Int64Range(-1<<53, 1<<53).Draw(t, name))
 	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8:
 		if b := rapid.SliceOfN(rapid.Byte(), 0, 400).Draw(t, name); len(b) > 0 {

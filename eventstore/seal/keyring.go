@@ -4,13 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
-
-	"github.com/rollcall-mdm/rollcall/eventstore"
 )
 
 // ErrDestroyed says that the subject's data keys were destroyed, for good.
@@ -58,44 +53,14 @@ type Keyring interface {
 	// Destroy destroys the subject's data keys, for good. To destroy them twice, or before there are any, is fine.
 	Destroy(ctx context.Context, subject string) error
 
-	// Erase destroys the data keys of all of a stream's events up to a version, those of users within it included,
-	// for good. Later events are sealed with other keys. To erase the same twice is fine.
-	Erase(ctx context.Context, stream eventstore.Stream, upTo int64) error
+	// Erase destroys the data keys of all of a subject's events up to a version of its stream, for good; those of
+	// users within it included, if the subject is the stream. Later events are sealed with other keys. To erase the
+	// same twice is fine.
+	Erase(ctx context.Context, subject Subject, upTo int64) error
 
-	// Epoch returns how often the stream was erased before the version: it tells which of the stream's keys are
-	// those of an event.
-	Epoch(stream eventstore.Stream, version int64) int
-}
-
-// inEpoch names whose keys seal in a stream's epoch. A stream's name begins with a letter.
-func inEpoch(subject string, epoch int) string {
-	if epoch == 0 {
-		return subject
-	}
-	return fmt.Sprintf("%d#%s", epoch, subject)
-}
-
-// epochs are the versions up to which streams were erased, in order. The zero value knows of none.
-type epochs map[eventstore.Stream][]int64
-
-func (e epochs) before(stream eventstore.Stream, version int64) (n int) {
-	for _, upTo := range e[stream] {
-		if upTo < version {
-			n++
-		}
-	}
-	return n
-}
-
-func (e epochs) with(stream eventstore.Stream, upTo int64) epochs {
-	after := maps.Clone(e)
-	if after == nil {
-		after = epochs{}
-	}
-	if !slices.Contains(e[stream], upTo) {
-		after[stream] = append(slices.Clip(e[stream]), upTo)
-	}
-	return after
+	// Epoch returns how often the subject itself was erased before a version of its stream: it tells which of its
+	// keys are those of an event.
+	Epoch(subject Subject, version int64) int
 }
 
 // A MemoryKeyring keeps data keys as long as the process lives, for tests and for logs that do not outlive it. The
@@ -150,24 +115,24 @@ func (r *MemoryKeyring) set(subject string, k *DataKeys) {
 	r.keys[subject] = k
 }
 
-// Erase destroys the data keys of all of a stream's events up to a version.
-func (r *MemoryKeyring) Erase(_ context.Context, stream eventstore.Stream, upTo int64) error {
+// Erase destroys the data keys of all of the subject's events up to a version.
+func (r *MemoryKeyring) Erase(_ context.Context, subject Subject, upTo int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	own := inEpoch(stream.String(), r.past.before(stream, upTo))
+	own := subject.keysAt(r.past, upTo)
 	r.set(own, nil)
-	for subject := range r.keys {
-		if strings.HasPrefix(subject, own+"/") {
-			r.set(subject, nil)
+	for name := range r.keys {
+		if subject.Within == "" && strings.HasPrefix(name, own+"/") {
+			r.set(name, nil)
 		}
 	}
-	r.past = r.past.with(stream, upTo)
+	r.past = r.past.with(subject, upTo)
 	return nil
 }
 
-// Epoch returns how often the stream was erased before the version.
-func (r *MemoryKeyring) Epoch(stream eventstore.Stream, version int64) int {
+// Epoch returns how often the subject was erased before the version.
+func (r *MemoryKeyring) Epoch(subject Subject, version int64) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.past.before(stream, version)
+	return r.past.before(subject, version)
 }

@@ -68,8 +68,38 @@ var keyringLaws = []struct {
 		}
 		must[seal.DataKeys](t)(k.Keys(t.Context(), "device-b"))
 	}},
+	{"a user who is erased loses his keys alone, and gets others for what comes later", func(t *testing.T, k seal.Keyring) {
+		stream := eventstore.Stream{Kind: "device", ID: "a"}
+		u := seal.Subject{Stream: stream, Within: "u"}
+		for _, subject := range []string{"device-a", "device-a/u", "device-a/uu"} {
+			must[seal.DataKeys](t)(k.Make(t.Context(), subject))
+		}
+		for range 2 { // twice is fine
+			if err := k.Erase(t.Context(), u, 7); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := k.Keys(t.Context(), "device-a/u"); !errors.Is(err, seal.ErrDestroyed) {
+			t.Errorf("the user's keys: %v, want ErrDestroyed", err)
+		}
+		for _, subject := range []string{"device-a", "device-a/uu"} {
+			must[seal.DataKeys](t)(k.Keys(t.Context(), subject))
+		}
+		if k.Epoch(u, 7) != 0 || k.Epoch(u, 8) != 1 || k.Epoch(seal.Of(stream), 8) != 0 {
+			t.Errorf("epochs %d, %d, %d", k.Epoch(u, 7), k.Epoch(u, 8), k.Epoch(seal.Of(stream), 8))
+		}
+		must[seal.DataKeys](t)(k.Make(t.Context(), "device-a/u#1"))
+		if err := k.Erase(t.Context(), seal.Of(stream), 9); err != nil {
+			t.Fatal(err)
+		}
+		for _, subject := range []string{"device-a", "device-a/uu", "device-a/u#1"} {
+			if _, err := k.Keys(t.Context(), subject); !errors.Is(err, seal.ErrDestroyed) {
+				t.Errorf("%s after the stream was erased: %v, want ErrDestroyed", subject, err)
+			}
+		}
+	}},
 	{"a stream that is erased loses all its keys and those of its users, and gets others for what comes later", func(t *testing.T, k seal.Keyring) {
-		a := eventstore.Stream{Kind: "device", ID: "a"}
+		a := seal.Of(eventstore.Stream{Kind: "device", ID: "a"})
 		for _, subject := range []string{"device-a", "device-a/u", "device-ab", "device-a-", "device-b/device-a"} {
 			must[seal.DataKeys](t)(k.Make(t.Context(), subject))
 		}
@@ -93,7 +123,7 @@ var keyringLaws = []struct {
 				t.Errorf("version %d is of epoch %d, want %d", version, got, want)
 			}
 		}
-		if k.Epoch(eventstore.Stream{Kind: "device", ID: "ab"}, 100) != 0 {
+		if k.Epoch(seal.Of(eventstore.Stream{Kind: "device", ID: "ab"}), 100) != 0 {
 			t.Error("another stream was erased too")
 		}
 	}},

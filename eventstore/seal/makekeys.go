@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -11,24 +12,37 @@ import (
 	"github.com/rollcall-mdm/rollcall/eventstore"
 )
 
+// A making is a subject's data keys on their way to the disk.
+type making struct {
+	done    chan struct{}
+	keys    DataKeys
+	wrapped []byte
+	there   bool // somebody else has made them
+	err     error
+}
+
 // Make returns the subject's data keys, and makes them if there never were any. Whoever comes while others write
-// waits; the next of them writes for all who wait.
+// waits; the next of them writes for all who wait. ErrUnavailable: the master key is away.
 func (k *FileKeyring) Make(ctx context.Context, subject string) (DataKeys, error) {
-	keys, err := k.Keys(ctx, subject)
-	if !errors.Is(err, ErrNoKeys) {
-		return keys, err
+	for {
+		keys, err := k.Keys(ctx, subject)
+		if !errors.Is(err, ErrNoKeys) {
+			return keys, err
+		}
+		m := k.want(subject)
+		select {
+		case <-m.done:
+		case k.writing <- struct{}{}:
+			k.makePending(ctx)
+			<-k.writing
+			<-m.done // closed by now, by us or by somebody before us
+		case <-ctx.Done():
+			return DataKeys{}, ctx.Err()
+		}
+		if !m.there {
+			return m.keys, m.err
+		}
 	}
-	m := k.want(subject)
-	select {
-	case <-m.done:
-	case k.writing <- struct{}{}:
-		k.makePending()
-		<-k.writing
-		<-m.done // closed by now, by us or by somebody before us
-	case <-ctx.Done():
-		return DataKeys{}, ctx.Err()
-	}
-	return m.keys, m.err
 }
 
 // want puts the subject among those whose keys are to be made.
@@ -43,8 +57,8 @@ func (k *FileKeyring) want(subject string) *making {
 	return m
 }
 
-// makePending makes the keys of all who wait, in one transaction.
-func (k *FileKeyring) makePending() {
+// makePending makes the keys of all who wait, in one transaction. Whoever called may leave: the others wait for it too.
+func (k *FileKeyring) makePending(ctx context.Context) {
 	k.mu.Lock()
 	batch, closed := k.pending, k.closed
 	k.pending = map[string]*making{}
@@ -54,19 +68,54 @@ func (k *FileKeyring) makePending() {
 	}
 	err := eventstore.ErrClosed
 	if !closed {
+		k.wrapAll(context.WithoutCancel(ctx), batch)
 		err = k.makeAll(batch)
 	}
 	for subject, m := range batch {
-		if err != nil {
-			m.keys, m.err = DataKeys{}, fmt.Errorf("make data keys: %w", err)
-		} else if m.err == nil {
-			k.cache.put(subject, m.keys)
+		switch {
+		case m.err != nil:
+		case err != nil:
+			m.err = fmt.Errorf("make data keys: %w", err)
+		case !m.there:
+			k.cache.put(subject, m.keys) // nobody destroys them meanwhile: that takes writing
+		}
+		if m.err != nil {
+			m.keys = DataKeys{}
 		}
 		close(m.done)
 	}
 }
 
-// makeAll makes what is not there yet. A subject that was destroyed meanwhile has its own error.
+// wrapsAtOnce is how many data keys a master key that is far away is asked to wrap at the same time.
+const wrapsAtOnce = 16
+
+// wrapAll makes keys for all, and has them wrapped. Each has its own error.
+func (k *FileKeyring) wrapAll(ctx context.Context, batch map[string]*making) {
+	wrap := func(subject string, m *making) {
+		m.keys = NewDataKeys()
+		if m.wrapped, m.err = k.master.Wrap(ctx, subject, m.keys.bytes()); m.err != nil {
+			m.err = fmt.Errorf("wrap data keys: %w", m.err)
+		}
+	}
+	if _, near := k.master.(*LocalKey); near || len(batch) == 1 {
+		for subject, m := range batch {
+			wrap(subject, m)
+		}
+		return
+	}
+	var all sync.WaitGroup
+	free := make(chan struct{}, wrapsAtOnce)
+	for subject, m := range batch {
+		free <- struct{}{}
+		all.Go(func() {
+			wrap(subject, m)
+			<-free
+		})
+	}
+	all.Wait()
+}
+
+// makeAll writes what is not there yet.
 func (k *FileKeyring) makeAll(batch map[string]*making) (err error) {
 	end, err := sqlitex.ImmediateTransaction(k.writer)
 	if err != nil {
@@ -74,43 +123,39 @@ func (k *FileKeyring) makeAll(batch map[string]*making) (err error) {
 	}
 	defer end(&err)
 	for subject, m := range batch {
-		m.keys, m.err = k.makeOne(subject)
-		if m.err != nil && !errors.Is(m.err, ErrDestroyed) {
-			return m.err
+		if m.err != nil {
+			continue
 		}
+		err := k.exec("INSERT INTO keys (subject, master, wrapped) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", subject, k.master.ID(), m.wrapped)
+		if err != nil {
+			return err
+		}
+		m.there = k.writer.Changes() == 0
 	}
 	return nil
-}
-
-func (k *FileKeyring) makeOne(subject string) (DataKeys, error) {
-	ctx := context.Background() // others wait for this too
-	keys := NewDataKeys()
-	wrapped, err := k.master.Wrap(ctx, subject, keys.bytes())
-	if err != nil {
-		return DataKeys{}, err
-	}
-	err = sqlitex.Execute(k.writer, "INSERT INTO keys (subject, master, wrapped) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-		&sqlitex.ExecOptions{Args: []any{subject, k.master.ID(), wrapped}})
-	if err != nil {
-		return DataKeys{}, err
-	}
-	if k.writer.Changes() == 0 {
-		return k.read(ctx, k.writer, subject)
-	}
-	return keys, nil
 }
 
 // Destroy destroys the subject's data keys. When it returns, the file holds none of their bytes.
 func (k *FileKeyring) Destroy(ctx context.Context, subject string) error {
 	return k.write(ctx, func() error {
-		err := k.exec(`INSERT INTO keys (subject, master, wrapped) VALUES (?, ?, NULL)
-			ON CONFLICT (subject) DO UPDATE SET wrapped = NULL`, subject, k.master.ID())
-		if err != nil {
+		if err := k.destroy(subject); err != nil {
 			return fmt.Errorf("destroy data keys: %w", err)
 		}
+		k.changes++
 		k.cache.drop(subject)
 		return k.emptyWAL()
 	})
+}
+
+func (k *FileKeyring) destroy(subject string) (err error) {
+	end, err := sqlitex.ImmediateTransaction(k.writer)
+	if err != nil {
+		return err
+	}
+	defer end(&err)
+	return errors.Join(k.exec(`INSERT INTO keys (subject, master, wrapped) VALUES (?, ?, NULL)
+		ON CONFLICT (subject) DO UPDATE SET wrapped = NULL`, subject, k.master.ID()),
+		k.exec("DELETE FROM rewrapped WHERE subject = ?", subject))
 }
 
 // emptyWAL moves all pages into the file proper and cuts the write-ahead log off, where older pages still stand.

@@ -74,8 +74,8 @@ func (r *ReadKeyring) reload(ctx context.Context) error {
 	}
 	r.past, r.keys = epochs{}, map[string]DataKeys{}
 	return r.each("SELECT stream, upto FROM erased ORDER BY stream, upto", func(row *sqlite.Stmt) error {
-		stream, err := eventstore.ParseStream(row.ColumnText(0))
-		r.past[stream] = append(r.past[stream], row.ColumnInt64(1))
+		subject, err := parseSubject(row.ColumnText(0))
+		r.past[subject] = append(r.past[subject], row.ColumnInt64(1))
 		return err
 	})
 }
@@ -122,14 +122,14 @@ func (r *ReadKeyring) Keys(ctx context.Context, subject string) (DataKeys, error
 	return keys, err
 }
 
-// Epoch returns how often the stream was erased before the version. What cannot be read is not known.
-func (r *ReadKeyring) Epoch(stream eventstore.Stream, version int64) int {
+// Epoch returns how often the subject was erased before the version. What cannot be read is not known.
+func (r *ReadKeyring) Epoch(subject Subject, version int64) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.conn != nil {
 		_ = r.look(context.Background()) // whoever asks for the keys next is told
 	}
-	return r.past.before(stream, version)
+	return r.past.before(subject, version)
 }
 
 // Make refuses.
@@ -141,7 +141,7 @@ func (r *ReadKeyring) Make(context.Context, string) (DataKeys, error) {
 func (r *ReadKeyring) Destroy(context.Context, string) error { return ErrReadOnly }
 
 // Erase refuses.
-func (r *ReadKeyring) Erase(context.Context, eventstore.Stream, int64) error { return ErrReadOnly }
+func (r *ReadKeyring) Erase(context.Context, Subject, int64) error { return ErrReadOnly }
 
 // Close forgets all keys and closes the file.
 func (r *ReadKeyring) Close() error {

@@ -46,7 +46,7 @@ func TestAKeyringIsReadBesideTheOneWhoWritesIt(t *testing.T) {
 	if _, err := r.Keys(t.Context(), "device-a"); !errors.Is(err, seal.ErrDestroyed) {
 		t.Errorf("destroyed, and remembered: %v", err)
 	}
-	if _, err := keys.Rotate(t.Context(), seal.NewLocalKey([32]byte{1})); err != nil {
+	if _, err := keys.Rotate(t.Context(), seal.NewLocalKey([32]byte{1}), nil); err != nil {
 		t.Fatal(err)
 	}
 	same("wrapped anew", "device-b", b)

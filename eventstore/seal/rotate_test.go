@@ -20,7 +20,7 @@ func TestARotationKeepsDataKeysAndLeavesNothingForTheOldMaster(t *testing.T) {
 	}
 	old := rawKeys(t, dir, "device-a")
 	next := seal.NewLocalKey([32]byte{1})
-	if n, err := keys.Rotate(t.Context(), next); err != nil || n != 1 {
+	if n, err := keys.Rotate(t.Context(), next, nil); err != nil || n != 1 {
 		t.Fatalf("%d, %v", n, err)
 	}
 	if got := must[seal.DataKeys](t)(keys.Keys(t.Context(), "device-a")); got != a {
@@ -56,23 +56,24 @@ func TestARotationThatWasCutOffIsSettled(t *testing.T) {
 	}{{"before the keys were wrapped anew", false}, {"after it, before the new master key had its name", true}} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			file, db := filepath.Join(dir, "master.key"), filepath.Join(dir, "keys.db")
+			c, db := seal.Custody{Dir: dir}, filepath.Join(dir, "keys.db")
 			keys := openKeyring(t, dir)
 			a := must[seal.DataKeys](t)(keys.Make(t.Context(), "device-a"))
-			next := must[*seal.LocalKey](t)(seal.OpenMasterKey(seal.NextMasterKey(file)))
+			if err := c.Next(""); err != nil {
+				t.Fatal(err)
+			}
+			next := must[seal.MasterKey](t)(c.OpenNext(t.Context()))
 			if tt.rewraps {
-				must[int](t)(keys.Rotate(t.Context(), next))
+				must[int](t)(keys.Rotate(t.Context(), next, nil))
 			}
 			if err := keys.Close(); err != nil {
 				t.Fatal(err)
 			}
 			for range 2 {
-				if err := seal.SettleRotation(db, file); err != nil {
-					t.Fatal(err)
-				}
+				must[seal.MasterKey](t)(c.Open(t.Context(), db))
 			}
-			if _, err := os.Stat(seal.NextMasterKey(file)); err == nil {
-				t.Error("two master keys are left")
+			if left := must[[]string](t)(filepath.Glob(filepath.Join(dir, "master*next"))); len(left) > 0 {
+				t.Errorf("left: %v", left)
 			}
 			if now := masterKey(t, dir); (now.ID() == next.ID()) != tt.rewraps {
 				t.Errorf("the master key is %s", now)

@@ -1,0 +1,17 @@
+-- Secrets: which ones the log holds of a device, and where. Their values are in the log alone.
+
+CREATE TABLE secrets (
+  device   INTEGER NOT NULL,
+  kind     TEXT    NOT NULL,
+  position INTEGER NOT NULL, -- of the event that holds it
+  uuid     TEXT    NOT NULL, -- of the command that it is part of, or whose answer it is; empty if of none
+  sure     INTEGER NOT NULL, -- 1 unless it is part of a command that no device has seen yet
+  PRIMARY KEY (device, kind, position)
+) WITHOUT ROWID;
+CREATE TABLE secrets_revealed (
+  device INTEGER NOT NULL,
+  kind   TEXT    NOT NULL,
+  n      INTEGER NOT NULL,
+  last   INTEGER NOT NULL, -- position
+  PRIMARY KEY (device, kind)
+) WITHOUT ROWID;
