@@ -26,6 +26,7 @@ var ErrClosed = errors.New("the log is closed")
 // ErrUnknownType says that a program reads an event of a type that it has never heard of: a newer one wrote it. What is
 // open in it can be shown; what follows from it, only the newer one knows.
 var ErrUnknownType = errors.New("this program knows no event of this type: a newer one wrote it")
+
 // ErrUnavailable says that something which the log needs is away for now, such as the service that holds its keys.
 // Nothing was written; the same call may well succeed later.
 var ErrUnavailable = errors.New("what the log needs is away for now")

@@ -70,6 +70,7 @@ func yesterdays(t *testing.T, test func(t *testing.T, dir string)) {
 // form; what was forgotten stays so.
 func TestYesterdaysDirectoryIsVerified(t *testing.T) {
 	yesterdays(t, func(t *testing.T, dir string) {
+		openPast(t, filepath.Join(dir, "data"), morning).close() // today's server has run once
 		c := &verifyCmd{stopped: stopped{Data: filepath.Join(dir, "data")}, Most: 20}
 		out, err := run(t, &c.stopped, c)
 		if err != nil || !strings.Contains(out, "74 events") || !strings.Contains(out, "agree with the log") {
