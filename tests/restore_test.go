@@ -40,11 +40,13 @@ func TestRestoreDrill(t *testing.T) {
 		t.Fatalf("%d events were restored, of the %d that were acknowledged before the backup", len(restored), len(acknowledged))
 	}
 	h.start()
-	fresh := &mdmtest.Load{
-		Devices: load.Devices, Concurrency: 8, Watch: &mdmtest.Stopwatch{},
+	fresh := &mdmtest.Load{ // a command that a device had answered after the backup is handed out again: others go on here
+		Devices: h.fleet(mdmtest.Fleet{Size: 4, Seed: 77}), Concurrency: 4, Watch: &mdmtest.Stopwatch{},
 		Orderer: &mdmtest.Orderer{URL: h.url(), Token: h.token(), Wire: &mdmtest.Direct{}},
 	}
-	h.lived(fresh.Idle(bounded(t))) // what the backup knew of is handed out again
+	fresh.Prepare()
+	h.lived(fresh.Enrol(bounded(t)))
+	h.asked(fresh, 2)
 	h.stop()
 	rollcall(t, "verify", "--data", h.data)
 	key := filepath.Join(h.data, "ledger.pub")
