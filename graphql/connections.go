@@ -8,6 +8,7 @@ import (
 	"github.com/graphql-go/graphql"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/projections"
 )
 
@@ -54,6 +55,47 @@ func slice[T any](all []T, a args) (*connection, error) {
 	}
 	c.total = func(context.Context, *run) (any, error) { return len(all), nil }
 	return c, nil
+}
+
+func asOf() graphql.FieldConfigArgument {
+	return graphql.FieldConfigArgument{"asOf": arg("The moment in question; now if absent.", timeScalar)}
+}
+
+// listAsOf makes a field for a view's list, in pages, as it was at a moment.
+func listAsOf[T any](about string, connections *graphql.Object,
+	list func(*projections.Views, context.Context, eventstore.Position, projections.Page) (projections.Listing[T], error), node func(T, moment) any,
+) *graphql.Field {
+	return root(about, must(connections), bothWays(asOf()), func(ctx context.Context, r *run, a args) (any, error) {
+		when, err := r.moment(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		p, err := a.page()
+		if err != nil {
+			return nil, err
+		}
+		page, err := list(r.Views, ctx, when.at, p)
+		return connect(page, func(x T) any { return node(x, when) }), err
+	})
+}
+
+// oneAsOf makes a field for one thing of a view, by the name that the argument key gives, as it was at a moment; null if
+// it was not there.
+func oneAsOf[T any](of *graphql.Object, key string,
+	find func(*projections.Views, context.Context, string, eventstore.Position) (T, bool, error), node func(T, moment) any,
+) *graphql.Field {
+	name := graphql.FieldConfigArgument{key: arg("", must(graphql.ID))}
+	return root("", of, with(asOf(), name), func(ctx context.Context, r *run, a args) (any, error) {
+		when, err := r.moment(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		x, found, err := find(r.Views, ctx, a.text(key), when.at)
+		if err != nil || !found {
+			return nil, err
+		}
+		return node(x, when), nil
+	})
 }
 
 // connection makes the types XConnection and XEdge for a node.

@@ -148,32 +148,10 @@ func deviceDeclarations(ctx context.Context, r *run, s seen) (any, error) {
 }
 
 func (t *types) declarationQueries() graphql.Fields {
-	asOf := graphql.FieldConfigArgument{"asOf": arg("The moment in question; now if absent.", timeScalar)}
+	node := func(x projections.Declaration, when moment) any { return declared{x, when} }
 	return graphql.Fields{
-		"declarations": root("By identifier.", must(t.declarations), bothWays(asOf), func(ctx context.Context, r *run, a args) (any, error) {
-			when, err := r.moment(ctx, a)
-			if err != nil {
-				return nil, err
-			}
-			p, err := a.page()
-			if err != nil {
-				return nil, err
-			}
-			page, err := r.Views.Declarations(ctx, when.at, p)
-			return connect(page, func(d projections.Declaration) any { return declared{d, when} }), err
-		}),
-		"declaration": root("", t.declaration, with(asOf, graphql.FieldConfigArgument{"identifier": arg("", must(graphql.ID))}),
-			func(ctx context.Context, r *run, a args) (any, error) {
-				when, err := r.moment(ctx, a)
-				if err != nil {
-					return nil, err
-				}
-				d, found, err := r.Views.Declaration(ctx, a.text("identifier"), when.at)
-				if err != nil || !found {
-					return nil, err
-				}
-				return declared{d, when}, nil
-			}),
+		"declarations": listAsOf("By identifier.", t.declarations, (*projections.Views).Declarations, node),
+		"declaration":  oneAsOf(t.declaration, "identifier", (*projections.Views).Declaration, node),
 	}
 }
 

@@ -41,7 +41,7 @@ func (t *types) makeDevice() {
 }
 
 func (t *types) deviceQueries() graphql.Fields {
-	asOf := graphql.FieldConfigArgument{"asOf": arg("The moment in question; now if absent.", timeScalar)}
+	asOf := asOf()
 	return graphql.Fields{
 		"device": root("One device.", t.device,
 			with(asOf, graphql.FieldConfigArgument{"id": arg("UDID, EnrollmentID or serial number.", must(graphql.ID))}), oneDevice),

@@ -71,32 +71,10 @@ func groupDevices(ctx context.Context, r *run, g company, a args) (any, error) {
 }
 
 func (t *types) groupQueries() graphql.Fields {
-	asOf := graphql.FieldConfigArgument{"asOf": arg("The moment in question; now if absent.", timeScalar)}
+	node := func(x projections.Group, when moment) any { return company{x, when} }
 	return graphql.Fields{
-		"groups": root("By id.", must(t.groups), bothWays(asOf), func(ctx context.Context, r *run, a args) (any, error) {
-			when, err := r.moment(ctx, a)
-			if err != nil {
-				return nil, err
-			}
-			p, err := a.page()
-			if err != nil {
-				return nil, err
-			}
-			page, err := r.Views.Groups(ctx, when.at, p)
-			return connect(page, func(g projections.Group) any { return company{g, when} }), err
-		}),
-		"group": root("", t.group, with(asOf, graphql.FieldConfigArgument{"id": arg("", must(graphql.ID))}),
-			func(ctx context.Context, r *run, a args) (any, error) {
-				when, err := r.moment(ctx, a)
-				if err != nil {
-					return nil, err
-				}
-				g, found, err := r.Views.Group(ctx, a.text("id"), when.at)
-				if err != nil || !found {
-					return nil, err
-				}
-				return company{g, when}, nil
-			}),
+		"groups": listAsOf("By id.", t.groups, (*projections.Views).Groups, node),
+		"group":  oneAsOf(t.group, "id", (*projections.Views).Group, node),
 	}
 }
 

@@ -55,33 +55,12 @@ func (r *Reader) Leaves(ctx context.Context) (int64, error) {
 
 // ReadStream yields a stream's events; see eventstore.Log.
 func (r *Reader) ReadStream(ctx context.Context, stream eventstore.Stream, from int64, direction eventstore.Direction) iter.Seq2[eventstore.Envelope, error] {
-	step := int64(1)
-	if direction == eventstore.Backward {
-		step = -1
-		if from < 0 {
-			from = math.MaxInt64
-		}
-	}
-	return events(func(last *eventstore.Envelope) (page, error) {
-		if last != nil {
-			return r.readers.stream(ctx, stream, last.Version+step, direction)
-		}
-		return r.readers.stream(ctx, stream, from, direction)
-	})
+	return r.readers.eachOf(ctx, stream, from, direction)
 }
 
 // ReadAll yields all events after a position, up to the head at the time of the call; see eventstore.Log.
 func (r *Reader) ReadAll(ctx context.Context, after eventstore.Position) iter.Seq2[eventstore.Envelope, error] {
-	var head eventstore.Position
-	return events(func(last *eventstore.Envelope) (_ page, err error) {
-		pos := after
-		if last != nil {
-			pos = last.Position
-		} else if head, err = r.Head(ctx); err != nil {
-			return page{}, err
-		}
-		return r.readers.all(ctx, pos, head)
-	})
+	return r.readers.each(ctx, after, func() (eventstore.Position, error) { return r.Head(ctx) })
 }
 
 // Follow yields all events after a position, and those that another process appends, soon after it has; see

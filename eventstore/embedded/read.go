@@ -18,6 +18,16 @@ const (
 
 // ReadStream yields a stream's events; see eventstore.Log.
 func (l *Log) ReadStream(ctx context.Context, stream eventstore.Stream, from int64, direction eventstore.Direction) iter.Seq2[eventstore.Envelope, error] {
+	return l.readers.eachOf(ctx, stream, from, direction)
+}
+
+// ReadAll yields all events after a position; see eventstore.Log.
+func (l *Log) ReadAll(ctx context.Context, after eventstore.Position) iter.Seq2[eventstore.Envelope, error] {
+	return l.readers.each(ctx, after, l.recent.position)
+}
+
+// eachOf yields a stream's events.
+func (rs *readers) eachOf(ctx context.Context, stream eventstore.Stream, from int64, direction eventstore.Direction) iter.Seq2[eventstore.Envelope, error] {
 	step := int64(1)
 	if direction == eventstore.Backward {
 		step = -1
@@ -27,23 +37,23 @@ func (l *Log) ReadStream(ctx context.Context, stream eventstore.Stream, from int
 	}
 	return events(func(last *eventstore.Envelope) (page, error) {
 		if last != nil {
-			return l.readers.stream(ctx, stream, last.Version+step, direction)
+			return rs.stream(ctx, stream, last.Version+step, direction)
 		}
-		return l.readers.stream(ctx, stream, from, direction)
+		return rs.stream(ctx, stream, from, direction)
 	})
 }
 
-// ReadAll yields all events after a position; see eventstore.Log.
-func (l *Log) ReadAll(ctx context.Context, after eventstore.Position) iter.Seq2[eventstore.Envelope, error] {
+// each yields all events after a position, up to the head as it is when the first of them is wanted.
+func (rs *readers) each(ctx context.Context, after eventstore.Position, where func() (eventstore.Position, error)) iter.Seq2[eventstore.Envelope, error] {
 	var head eventstore.Position
 	return events(func(last *eventstore.Envelope) (_ page, err error) {
 		pos := after
 		if last != nil {
 			pos = last.Position
-		} else if head, err = l.recent.position(); err != nil {
+		} else if head, err = where(); err != nil {
 			return page{}, err
 		}
-		return l.readers.all(ctx, pos, head)
+		return rs.all(ctx, pos, head)
 	})
 }
 
