@@ -61,6 +61,9 @@ type auditExportCmd struct {
 
 // Run fulfils kong's command.
 func (c *auditExportCmd) Run(ctx context.Context) error {
+	if c.Server != "" && len(c.Disclose) > 0 {
+		return errors.New("--disclose works on the server's own machine, without --server; from afar, ask the mutation disclose for keys, and give its answer to audit verify --disclosed")
+	}
 	if c.Server != "" {
 		return c.fetch(ctx)
 	}
@@ -215,6 +218,9 @@ func (c *auditVerifyCmd) print(v verdict) error {
 	}
 	if v.Disclosed != nil {
 		fmt.Fprintf(&b, "The disclosed keys open %d sealed parts, as they were appended.\n", v.Disclosed.Opened)
+		if v.Disclosed.Elsewhere > 0 {
+			fmt.Fprintf(&b, "Of the keys, %d are for events that the bundle does not hold.\n", v.Disclosed.Elsewhere)
+		}
 	}
 	if v.Bundled.Parts > 0 {
 		fmt.Fprintf(&b, "Of what is sealed, %d parts of %d events were disclosed, and are what was sealed.\n", v.Bundled.Parts, v.Bundled.Events)

@@ -60,6 +60,9 @@ func (c *auditVerifyCmd) verify(ctx context.Context, how ledger.Verification) (_
 		return cmp.Or(d.event(env), signed)
 	}
 	v, err := how.Bundle(ctx, c.Bundle)
+	if given != nil {
+		given.end()
+	}
 	if left := d.end(); len(left) > 0 {
 		v.Findings, v.Good = append(v.Findings, left...), false
 	}

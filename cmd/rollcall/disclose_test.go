@@ -101,6 +101,13 @@ func TestNothingIsDisclosedWithoutAReason(t *testing.T) {
 }
 
 // Whatever is changed in what was disclosed is found, and the event is named.
+func TestDiscloseFromAfarSaysWhatToAsk(t *testing.T) {
+	c := auditExportCmd{remote: remote{Server: "https://mdm.example.com"}, disclosing: auditing("personal"), Out: t.TempDir()}
+	if err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "audit verify --disclosed") {
+		t.Errorf("it says %v", err)
+	}
+}
+
 func TestADisclosureThatDoesNotFitIsFound(t *testing.T) {
 	dir := lived(t)
 	signed(t, dir)

@@ -21,8 +21,9 @@ type disclosed struct {
 	keys map[eventstore.Position]map[seal.Part][]byte
 	out  io.Writer // what they open is written here, a JSON object a line; nowhere if nil
 
-	Opened int `json:"opened"` // parts
-	Wrong  int `json:"wrong"`  // keys that open nothing of their event
+	Opened    int `json:"opened"`    // parts
+	Wrong     int `json:"wrong"`     // keys that open nothing of their event
+	Elsewhere int `json:"elsewhere"` // keys for events that the bundle does not hold
 }
 
 // parts are the sealed parts of an event, in the order in which they are told.
@@ -96,6 +97,7 @@ func (d *disclosed) event(env eventstore.Envelope) (problem string) {
 			return "what was disclosed could not be written: " + err.Error()
 		}
 	}
+	delete(d.keys, env.Position)
 	return problem
 }
 
@@ -118,6 +120,13 @@ type openedLine struct {
 	Type     string              `json:"type"`
 	Part     seal.Part           `json:"part"`
 	Holds    any                 `json:"holds"`
+}
+
+// end counts the keys of which no event was met.
+func (d *disclosed) end() {
+	for _, ofEvent := range d.keys {
+		d.Elsewhere += len(ofEvent)
+	}
 }
 
 func (d *disclosed) write(env eventstore.Envelope, part seal.Part, plain []byte) error {

@@ -70,6 +70,20 @@ func TestDisclosedKeysOpenWhatWasAppended(t *testing.T) {
 	}
 }
 
+// A key for an event that the bundle does not hold is no fault of the bundle, and is told.
+func TestDisclosedKeysOfEventsThatAreNotInTheBundle(t *testing.T) {
+	bundle, answer := given(t)
+	text := `[{"position":"999999","part":"personal","key":"AAAA"}]`
+	if err := os.WriteFile(answer, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	err := (&auditVerifyCmd{auditPrints: auditPrints{Out: &out}, Bundle: bundle, Disclosed: answer}).Run(t.Context())
+	if err != nil || !strings.Contains(out.String(), "open 0 sealed parts") || !strings.Contains(out.String(), "1 are for events that the bundle does not hold") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
 // An edited key, another event's key, and keys that are none are found, and the place is named.
 func TestDisclosedKeysThatWereEdited(t *testing.T) {
 	bundle, answer := given(t)
