@@ -179,6 +179,9 @@ func readParked(tx Tx, view *View) error {
 func (v *Views) Compact(ctx context.Context) error {
 	e := v.locked()
 	defer e.folding.Unlock()
+	if e.writer == nil {
+		return fmt.Errorf("compact the views: %w", errBusy) // they were opened for reading
+	}
 	e.writer.forget()
 	err := sqlitex.ExecuteTransient(e.writer.conn, "VACUUM", nil)
 	for busy := true; err == nil && busy; {
