@@ -179,9 +179,14 @@ func (r *reader) shell(script string) *exec.Cmd {
 	return cmd
 }
 
-// sh runs an example and returns what it prints. It is to succeed, each line of it.
+// endless are the lines that go on until somebody presses Ctrl-C.
+var endless = regexp.MustCompile(`(?m)^(.* --follow .*)$`)
+
+// sh runs an example and returns what it prints. It is to succeed, each line of it; what would go on for ever is
+// interrupted, and is to end well.
 func (r *reader) sh(script string) string {
 	r.t.Helper()
+	script = endless.ReplaceAllString(script, "timeout --signal=INT --preserve-status 2 $1")
 	out, err := r.shell(script).CombinedOutput()
 	if err != nil {
 		r.t.Errorf("%s\nfails: %v\n%s", script, err, out)
