@@ -58,7 +58,7 @@ type small struct {
 
 func fillSmallDisk(t *testing.T, what string) {
 	s := &small{host: newHost(t), mount: t.TempDir()}
-	if err := syscall.Mount("none", s.mount, "tmpfs", 0, "size=16m"); err != nil {
+	if err := syscall.Mount("none", s.mount, "tmpfs", 0, "size=64m"); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = syscall.Unmount(s.mount, syscall.MNT_DETACH) }()

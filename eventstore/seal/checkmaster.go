@@ -67,9 +67,14 @@ func MasterOf(keyring string) (id string, err error) {
 	if err != nil {
 		return "", err
 	}
-	const asked = "SELECT (SELECT id FROM master) WHERE EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'master')"
-	err = sqlitex.ExecuteTransient(conn, asked, &sqlitex.ExecOptions{
-		ResultFunc: func(row *sqlite.Stmt) error { id = row.ColumnText(0); return nil },
+	made := false // whoever makes the file may have been killed before it had its tables
+	err = sqlitex.ExecuteTransient(conn, "SELECT 1 FROM sqlite_master WHERE name = 'master'", &sqlitex.ExecOptions{
+		ResultFunc: func(*sqlite.Stmt) error { made = true; return nil },
 	})
+	if err == nil && made {
+		err = sqlitex.ExecuteTransient(conn, "SELECT id FROM master", &sqlitex.ExecOptions{
+			ResultFunc: func(row *sqlite.Stmt) error { id = row.ColumnText(0); return nil },
+		})
+	}
 	return id, errors.Join(err, conn.Close())
 }
