@@ -63,14 +63,15 @@ type reader struct {
 	s    *story // who has the devices, and the server while it runs
 }
 
-// TestTheDocumentationDoesNotLie types every example of README and docs/api.md, and those of docs/operations.md, as
+// TestTheDocumentationDoesNotLie types every example of README and docs/api.md, and those of other pages that are taken below, as
 // they stand. Only the port is another one, and the devices are make-believe.
 func TestTheDocumentationDoesNotLie(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("curl is not here: the documentation's examples were NOT tried")
 	}
 	r := newReader(t)
-	readme, operations := blocks(t, "README.md", "sh"), blocks(t, "docs/operations.md", "sh")
+	readme, operations, proof := blocks(t, "README.md", "sh"), blocks(t, "docs/operations.md", "sh"), blocks(t, "docs/proof.md", "sh")
+	here := strings.NewReplacer("/backup/", "backup/", "/vault/", "vault/")
 
 	r.serve(take(t, readme, "--tls-cert") + " --device-ca ca.pem")
 	r.enrol("UDID", "C02XYZ")
@@ -83,7 +84,16 @@ func TestTheDocumentationDoesNotLie(t *testing.T) {
 			r.graphql(operation)
 		}
 	}
-	r.sh(strings.NewReplacer("/backup/", "backup/", "/vault/", "vault/").Replace(take(t, operations, "rollcall backup")))
+	r.sh(here.Replace(take(t, operations, "rollcall backup")))
+	if said := r.sh(take(t, proof, "--show")); !strings.Contains(said, "were disclosed, and are what was sealed") || !strings.Contains(said, "C02XYZ") {
+		t.Errorf("a disclosure in the bundle says:\n%s", said)
+	}
+	if said := r.sh(take(t, proof, "--disclosed")); !strings.Contains(said, "sealed parts, as they were appended") {
+		t.Errorf("a disclosure apart from the bundle says:\n%s", said)
+	}
+	if said := r.sh(here.Replace(take(t, operations, "keys rotate"))); strings.Count(said, "wrapped anew") != 2 {
+		t.Errorf("two rotations say:\n%s", said)
+	}
 	r.end()
 
 	r.sh(take(t, operations, "rollcall token create"))
@@ -229,7 +239,7 @@ func (r *reader) enrol(udid, serial string) {
 	r.t.Helper()
 	for _, message := range [][]string{
 		{"Authenticate", "Topic=com.apple.mgmt.External.1", "SerialNumber=" + serial, "DeviceName=Olga’s iPad", "OSVersion=18.1", "ProductName=iPad14,8"},
-		{"TokenUpdate", "Topic=com.apple.mgmt.External.1", "Token@=token", "PushMagic=magic"},
+		{"TokenUpdate", "Topic=com.apple.mgmt.External.1", "Token@=token", "PushMagic=magic", "UnlockToken@=unlock"},
 	} {
 		if err := r.s.checkin(io.Discard, append([]string{"-by", "signature", udid}, message...)); err != nil {
 			r.t.Fatalf("enrol %s: %v", udid, err)

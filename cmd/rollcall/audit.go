@@ -67,6 +67,9 @@ func (c *auditExportCmd) Run(ctx context.Context) error {
 	if c.Server != "" {
 		return c.fetch(ctx)
 	}
+	if err := c.mayBegin(ctx); err != nil {
+		return err
+	}
 	keys, at, err := c.disclosed(ctx)
 	if err != nil {
 		return err

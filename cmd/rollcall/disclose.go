@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"strconv"
 	"time"
 
@@ -16,6 +18,20 @@ type disclosing struct {
 	Disclose  []string `enum:"personal,secret,evidence" placeholder:"PART" help:"Put in the keys that open these sealed parts of the bundle's events, and nothing else, and what they open: personal, secret, evidence. The log keeps to whom they were disclosed, and why."`
 	Recipient string   `placeholder:"WHO" help:"To whom they are disclosed."`
 	Reason    string   `help:"Why they are disclosed."`
+}
+
+// mayBegin finds what would keep the bundle from being made before the log says that something was disclosed in it.
+func (c *auditExportCmd) mayBegin(ctx context.Context) error {
+	if len(c.Disclose) == 0 {
+		return nil
+	}
+	if there, err := os.ReadDir(c.Out); err == nil && len(there) > 0 {
+		return fmt.Errorf("%s is not empty: name a directory that is empty or not there", c.Out)
+	}
+	return withEvidence(ctx, c.premises, func(e evidence) error {
+		_, err := c.stream(ctx, e.log)
+		return err
+	})
 }
 
 // disclosed has the disclosure recorded, and returns the keys; and the position of the event that says so. The

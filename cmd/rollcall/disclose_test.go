@@ -101,6 +101,22 @@ func TestNothingIsDisclosedWithoutAReason(t *testing.T) {
 }
 
 // Whatever is changed in what was disclosed is found, and the event is named.
+// A bundle that cannot be made discloses nothing, and the log does not say so.
+func TestABundleThatCannotBeMadeDisclosesNothing(t *testing.T) {
+	dir := lived(t)
+	signed(t, dir)
+	if _, err := exported(t, auditExportCmd{disclosing: auditing("personal"), Device: "CANARYSERIALU1"}, dir); err == nil || !strings.Contains(err.Error(), "knows no device") {
+		t.Errorf("by a name that bundles do not know: %v", err)
+	}
+	c := auditExportCmd{auditPrints: auditPrints{Out: &bytes.Buffer{}}, disclosing: auditing("personal"), premises: premises{Data: dir}, Out: dir}
+	if err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "is not empty") {
+		t.Errorf("where something is: %v", err)
+	}
+	if told := replayed(t, replayCmd{}, dir); strings.Contains(told, "disclosed sealed parts") {
+		t.Errorf("the log says that something was disclosed:\n%s", told)
+	}
+}
+
 func TestDiscloseFromAfarSaysWhatToAsk(t *testing.T) {
 	c := auditExportCmd{remote: remote{Server: "https://mdm.example.com"}, disclosing: auditing("personal"), Out: t.TempDir()}
 	if err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "audit verify --disclosed") {
