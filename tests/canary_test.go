@@ -166,7 +166,7 @@ var capabilities = map[string][]string{
 func (a *aviary) filled(requestType string, keys []command.Key) map[string]any {
 	dict := map[string]any{}
 	for _, k := range keys {
-		text := ""
+		var text string
 		switch {
 		case k.Secret || contains(capabilities[requestType], k.Path):
 			text = a.secret()
