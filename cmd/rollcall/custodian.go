@@ -60,6 +60,7 @@ func (c *custodian) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case r := <-c.asked:
+			c.set(func(s *handlers.MasterKey) { s.Done, s.Failed = 0, "" })
 			err := c.rotate(ctx, r.meta, r.reason, func(done int) {
 				c.set(func(s *handlers.MasterKey) { s.Done = done })
 			})
