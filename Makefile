@@ -29,8 +29,9 @@ lint: $(TOOLS)/staticcheck ## gofmt, vet, staticcheck, golangci-lint (if it can 
 		$(TOOLS)/golangci-lint run ./...; \
 	else echo "golangci-lint could not be installed and was NOT run; see $(TOOLS)/golangci-lint.err"; fi
 
+RACED ?= ./...
 race: build ## every test, with the race detector
-	$(GO) test -race ./...
+	$(GO) test -race $(RACED)
 
 properties: ## ten thousand random lives of a device, instead of the hundred of every test run
 	$(GO) test ./domain/device -run 'ALifeLosesNoCommand|ARepeatedConnect' -rapid.checks=10000
