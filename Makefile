@@ -19,7 +19,7 @@ demo: build ## a server, a make-believe Apple and fifty devices with some weeks 
 	bin/rollcall demo
 
 test: build ## every test
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 
 lint: $(TOOLS)/staticcheck ## gofmt, vet, staticcheck, golangci-lint (if it can be had)
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$bad" || { echo "not gofmt'ed: $$bad"; exit 1; }
@@ -31,7 +31,7 @@ lint: $(TOOLS)/staticcheck ## gofmt, vet, staticcheck, golangci-lint (if it can 
 
 RACED ?= ./...
 race: build ## every test, with the race detector
-	$(GO) test -race $(RACED)
+	$(GO) test -race -timeout 20m $(RACED)
 
 properties: ## ten thousand random lives of a device, instead of the hundred of every test run
 	$(GO) test ./domain/device -run 'ALifeLosesNoCommand|ARepeatedConnect' -rapid.checks=10000
