@@ -40,6 +40,7 @@ check: lint race ## what must be green before a commit (the floor plan is one of
 
 bench: build ## figures: the server under load, then the log alone, in one table (JSON=-json for programs); some five minutes
 	@$(GO) run ./tests/bench -binary bin/rollcall $(JSON)
+	@test -n "$(JSON)" || $(GO) test -run '^$$' -bench 'Rebuild|DeviceAsOf' -benchtime 1x ./tests/bench
 
 parts: ## figures of parts alone: appends, folds, codecs, property lists
 	$(GO) test -run '^$$' -bench . -benchmem ./eventstore/... ./projections/... ./handlers/plist/... ./handlers/mdm/
