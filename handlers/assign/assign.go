@@ -118,10 +118,21 @@ func (t *todo) device(env eventstore.Envelope) {
 	}
 }
 
+// trim strikes off what cannot matter as long as nothing is assigned, or no rule chooses.
+func (t *todo) trim() {
+	if !t.byRule {
+		clear(t.spoke)
+	}
+	if !t.any {
+		clear(t.moved)
+	}
+}
+
 // work looks at all that is to be looked at. What is done is struck off.
 func (a *Announcer) work(ctx context.Context, t *todo) (err error) {
+	t.trim()
 	if !t.all && len(t.moved) == 0 && len(t.spoke) == 0 {
-		return nil
+		return nil // and nobody hurries the views
 	}
 	if err := a.Views.Wait(ctx, t.upTo); err != nil {
 		return fmt.Errorf("wait for the views: %w", err)
@@ -137,12 +148,6 @@ func (a *Announcer) work(ctx context.Context, t *todo) (err error) {
 		clear(t.moved)
 		clear(t.spoke)
 		return nil
-	}
-	if !t.byRule {
-		clear(t.spoke)
-	}
-	if !t.any {
-		clear(t.moved)
 	}
 	for _, some := range []map[string]bool{t.moved, t.spoke} {
 		for id := range some {
