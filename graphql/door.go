@@ -139,6 +139,7 @@ func (d *Door) answer(c echo.Context, req request, kind string) answer {
 		c.Response().Header().Set("Allow", "POST")
 		return d.refuse(ctx, echo.NewHTTPError(http.StatusMethodNotAllowed, "a mutation goes by POST"))
 	}
+	d.freshen(ctx, c)
 	select {
 	case d.slots <- struct{}{}:
 		defer func() { <-d.slots }()

@@ -43,6 +43,7 @@ type house struct {
 	web     *echo.Echo
 	tokens  map[operator.Role]string
 	logged  *safeBuffer
+	stop    func() // the views stand still from now on
 
 	mu  sync.Mutex
 	now time.Time
@@ -80,6 +81,12 @@ func (h *house) pass(d time.Duration) {
 
 func newHouse(t testing.TB) *house {
 	t.Helper()
+	return newHouseThatPauses(t, -1)
+}
+
+// newHouseThatPauses makes a house whose views rest so long after what they have folded, unless somebody waits.
+func newHouseThatPauses(t testing.TB, pause time.Duration) *house {
+	t.Helper()
 	h := &house{t: t, now: noon, names: seal.NewPseudonyms([32]byte{1}), tokens: map[operator.Role]string{}, logged: new(safeBuffer)}
 	logger := slog.New(slog.NewTextHandler(h.logged, nil))
 	dir := t.TempDir()
@@ -87,7 +94,7 @@ func newHouse(t testing.TB) *house {
 	h.ok(err)
 	h.log = log
 	codec := &seal.Codec[domain.Event]{Types: catalog.Events(), Keys: new(seal.MemoryKeyring)}
-	h.views, err = projections.Open(t.Context(), filepath.Join(dir, "views.db"), projections.Options{Pause: -1, Logger: logger})
+	h.views, err = projections.Open(t.Context(), filepath.Join(dir, "views.db"), projections.Options{Pause: pause, Logger: logger})
 	h.ok(err)
 	h.follow(codec)
 	h.devices = &eventstore.Repository[device.Device, domain.Event]{
@@ -123,11 +130,14 @@ func newHouse(t testing.TB) *house {
 // follow keeps the views up to date until the test ends.
 func (h *house) follow(codec *seal.Codec[domain.Event]) {
 	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- h.views.Run(ctx, h.log, codec.Views()) }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = h.views.Run(ctx, h.log, codec.Views())
+	}()
+	h.stop = func() { stop(); <-done }
 	h.t.Cleanup(func() {
-		stop()
-		<-done
+		h.stop()
 		h.ok(h.views.Close())
 		h.ok(h.log.Close())
 	})
@@ -199,6 +209,11 @@ func (h *house) post(role operator.Role, query string, variables map[string]any)
 }
 
 func (h *house) send(role operator.Role, method, url, contentType, accept, body string) *httptest.ResponseRecorder {
+	return h.sendWith(role, method, url, contentType, body, "Accept", accept)
+}
+
+// sendWith sends a request with a header of one's own.
+func (h *house) sendWith(role operator.Role, method, url, contentType, body, key, value string) *httptest.ResponseRecorder {
 	req := httptest.NewRequest(method, url, strings.NewReader(body))
 	if role != "" {
 		req.Header.Set("Authorization", "Bearer "+h.tokens[role])
@@ -206,8 +221,8 @@ func (h *house) send(role operator.Role, method, url, contentType, accept, body 
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	if accept != "" {
-		req.Header.Set("Accept", accept)
+	if value != "" {
+		req.Header.Set(key, value)
 	}
 	rec := httptest.NewRecorder()
 	h.web.ServeHTTP(rec, req)

@@ -56,6 +56,7 @@ func (a *aviary) send(method, path, contentType string, header [2]string, body [
 	}
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set(header[0], header[1])
+	req.Header.Set("Prefer", "wait=5")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		a.t.Fatal(err)

@@ -109,6 +109,7 @@ func (h *host) ask(query string) map[string]any {
 		h.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Prefer", "wait=5")
 	req.Header.Set("Authorization", "Bearer "+h.token())
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

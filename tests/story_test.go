@@ -339,6 +339,7 @@ func (s *story) call(out io.Writer, method, path, authorization, contentType str
 		return err
 	}
 	req.Header.Set("Authorization", authorization)
+	req.Header.Set("Prefer", "wait=5") // what was said before is to be seen
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}

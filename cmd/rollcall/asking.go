@@ -42,6 +42,7 @@ func (a *asking) ask(ctx context.Context, dir, query string, variables map[strin
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Prefer", "wait=5") // what was acknowledged is to be seen
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return fmt.Errorf("ask the server: %w", err)
