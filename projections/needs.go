@@ -50,7 +50,8 @@ func groupsNeed(e domain.Event) bool {
 // fleetSkims: most events tell the fleet only that the device has spoken.
 func fleetSkims(env *eventstore.Envelope) bool {
 	switch env.Type {
-	case "device.authenticated", "device.token-updated", "device.presumed-unmanaged", "device.declaration-status-reported":
+	case "device.authenticated", "device.token-updated", "device.presumed-unmanaged", "device.declaration-status-reported",
+		"device.bootstrap-token-escrowed", "device.bootstrap-token-deleted", "device.bootstrap-token-released":
 		return false
 	case "device.command-acknowledged":
 		for _, told := range tellTales {

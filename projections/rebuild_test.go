@@ -66,6 +66,30 @@ func TestARebuildEqualsTheLiveFold(t *testing.T) {
 	})
 }
 
+// What a message about a bootstrap token tells of AwaitingConfiguration is no matter of its type alone.
+func TestTheFleetRebuiltAloneKnowsWhoAwaitsConfiguration(t *testing.T) {
+	for _, told := range []domain.Event{
+		device.BootstrapTokenEscrowed{BootstrapToken: []byte("x"), AwaitingConfiguration: new(false)},
+		device.BootstrapTokenDeleted{AwaitingConfiguration: new(false)},
+		device.BootstrapTokenReleased{AwaitingConfiguration: new(false)},
+	} {
+		h := newHistory()
+		h.add("d1", noon, authenticated(1), device.TokenUpdated{Topic: "t", Enrolled: true, AwaitingConfiguration: new(true)})
+		h.add("d1", noon.Add(time.Minute), told)
+		v := open(t)
+		if err := v.CatchUp(t.Context(), h, peeking{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		want := dump(t, v)
+		if err := v.Rebuild(t.Context(), h, peeking{}, nil, "fleet"); err != nil {
+			t.Fatal(err)
+		}
+		if got := dump(t, v); got != want {
+			t.Errorf("%T: %s", told, firstDifference(got, want))
+		}
+	}
+}
+
 // schemaOf is all that a file is made of.
 func schemaOf(t testing.TB, v *Views) string {
 	var lines []string
