@@ -40,7 +40,7 @@ var wanted = map[string]string{
 
 // allowed refuses a value that has the right type, but is not among those that Apple names.
 func (r reader) allowed(s *shape, path string, native any) error {
-	if len(s.Allowed) > 0 && !slices.ContainsFunc(s.Allowed, func(v Value) bool { return v.Text == fmt.Sprint(native) }) {
+	if len(s.Allowed) > 0 && !s.allows(textOf(native)) {
 		values := make([]string, len(s.Allowed))
 		for i, v := range s.Allowed {
 			values[i] = v.Text
@@ -54,6 +54,18 @@ func (r reader) allowed(s *shape, path string, native any) error {
 		return r.wants(path, "must be from %s to %s", bound(s.Min), bound(s.Max))
 	}
 	return nil
+}
+
+// allows reports whether a value is among those that Apple names.
+func (s *shape) allows(text string) bool {
+	return slices.ContainsFunc(s.Allowed, func(v Value) bool { return v.Text == text })
+}
+
+func textOf(native any) string {
+	if text, is := native.(string); is {
+		return text
+	}
+	return fmt.Sprint(native)
 }
 
 func bound(f *float64) string {

@@ -109,6 +109,9 @@ func (d *Door) names(id string) (string, device.ChannelID) {
 
 // each does something for each id, several at once.
 func each(ids []string, do func(id string) result) map[string]result {
+	if len(ids) == 1 { // as nearly always: no goroutine that must grow its stack anew
+		return map[string]result{ids[0]: do(ids[0])}
+	}
 	var mu sync.Mutex
 	results := make(map[string]result, len(ids))
 	var g errgroup.Group
