@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/rawjson"
 )
 
 func (f *facts) apply(tx Tx, r *record) error {
@@ -183,19 +184,19 @@ func (f *facts) queued(tx Tx, r *record, e device.CommandQueued) error {
 	if _, is := lists[e.RequestType]; !is || len(e.Parameters) == 0 {
 		return nil
 	}
-	asked, err := members(e.Parameters)
+	asked, err := rawjson.Members(e.Parameters)
 	if err != nil {
 		return err
 	}
 	partial, items := false, false
 	for _, m := range asked {
-		switch m.name {
+		switch m.Name {
 		case "ManagedAppsOnly", "ManagedOnly":
-			partial = partial || string(m.value) == "true"
+			partial = partial || string(m.Value) == "true"
 		case "Identifiers":
-			partial = partial || string(m.value) != "null"
+			partial = partial || string(m.Value) != "null"
 		case "Items":
-			items = items || string(m.value) != "null"
+			items = items || string(m.Value) != "null"
 		}
 	}
 	if !partial && !items {
@@ -251,20 +252,20 @@ func (f *facts) responses(tx Tx, r *record, prefix string, result json.RawMessag
 	if err != nil {
 		return err
 	}
-	list, err := members(responses)
+	list, err := rawjson.Members(responses)
 	if err != nil {
 		return err
 	}
 	told := make([]fact, 0, len(list))
 	for _, m := range list {
-		if m.name == "PushToken" {
+		if m.Name == "PushToken" {
 			continue // whoever holds it could wake the device
 		}
-		value, err := canonicalRaw(m.value)
+		value, err := canonicalRaw(m.Value)
 		if err != nil {
 			return err
 		}
-		one, err := f.fact(tx, prefix+"device."+m.name, value)
+		one, err := f.fact(tx, prefix+"device."+m.Name, value)
 		if err != nil {
 			return err
 		}
@@ -282,22 +283,22 @@ func (f *facts) flat(tx Tx, r *record, result json.RawMessage, field, prefix str
 	var told []fact
 	var walk func(prefix string, raw json.RawMessage) error
 	walk = func(prefix string, raw json.RawMessage) error {
-		list, err := members(raw)
+		list, err := rawjson.Members(raw)
 		if err != nil {
 			return err
 		}
 		for _, m := range list {
-			if len(m.value) > 0 && m.value[0] == '{' {
-				if err := walk(prefix+m.name+".", m.value); err != nil {
+			if len(m.Value) > 0 && m.Value[0] == '{' {
+				if err := walk(prefix+m.Name+".", m.Value); err != nil {
 					return err
 				}
 				continue
 			}
-			value, err := canonicalRaw(m.value)
+			value, err := canonicalRaw(m.Value)
 			if err != nil {
 				return err
 			}
-			one, err := f.fact(tx, prefix+m.name, value)
+			one, err := f.fact(tx, prefix+m.Name, value)
 			if err != nil {
 				return err
 			}

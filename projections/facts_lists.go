@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"strconv"
+
+	"github.com/rollcall-mdm/rollcall/rawjson"
 )
 
 // A list says how a list in an answer becomes facts.
@@ -69,16 +71,16 @@ func (f *facts) whole(tx Tx, r *record, l list, area string, raw json.RawMessage
 
 // entries turns the entries of a list into facts.
 func (f *facts) entries(tx Tx, l list, area string, raw json.RawMessage) ([]fact, error) {
-	named, err := members(raw)
+	named, err := rawjson.Members(raw)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := elements(raw)
+	plain, err := rawjson.Elements(raw)
 	if err != nil {
 		return nil, err
 	}
 	for _, one := range plain {
-		named = append(named, member{"", one})
+		named = append(named, rawjson.Member{Value: one})
 	}
 	told, seen := make([]fact, 0, len(named)), make(map[string]int, len(named))
 	for _, m := range named {
@@ -99,11 +101,11 @@ func (f *facts) entries(tx Tx, l list, area string, raw json.RawMessage) ([]fact
 }
 
 // entry decodes an entry of a list, unless it has met the very same before.
-func (f *facts) entry(tx Tx, l list, m member) (entry, error) {
-	at := piece{l.field, digest(m.value)}
+func (f *facts) entry(tx Tx, l list, m rawjson.Member) (entry, error) {
+	at := piece{l.field, digest(m.Value)}
 	if known, ok := f.known[at]; ok {
-		if m.name != "" {
-			known.ident = m.name
+		if m.Name != "" {
+			known.ident = m.Name
 		}
 		return known, nil
 	}
@@ -111,12 +113,12 @@ func (f *facts) entry(tx Tx, l list, m member) (entry, error) {
 	if as == nil {
 		as = l.decode
 	}
-	ident, value, err := as(m.value)
+	ident, value, err := as(m.Value)
 	if err != nil {
 		return entry{}, err
 	}
-	if m.name != "" {
-		ident = m.name
+	if m.Name != "" {
+		ident = m.Name
 	}
 	object, err := f.object(tx, value)
 	if err != nil {
@@ -154,20 +156,20 @@ func (l list) decode(raw json.RawMessage) (ident, value string, err error) {
 
 // certificateFact keeps what a certificate says, and its hash instead of its bytes.
 func certificateFact(raw json.RawMessage) (ident, value string, err error) {
-	list, err := members(raw)
+	list, err := rawjson.Members(raw)
 	if err != nil {
 		return "", "", err
 	}
 	about := map[string]any{}
 	var der []byte
 	for _, m := range list {
-		switch m.name {
+		switch m.Name {
 		case "CommonName":
-			about["CommonName"] = text(m.value)
+			about["CommonName"] = text(m.Value)
 		case "IsIdentity":
-			about["IsIdentity"] = string(m.value) == "true"
+			about["IsIdentity"] = string(m.Value) == "true"
 		case "Data":
-			der, _ = base64.StdEncoding.DecodeString(text(m.value)) // what is no certificate is named by its bytes
+			der, _ = base64.StdEncoding.DecodeString(text(m.Value)) // what is no certificate is named by its bytes
 		}
 	}
 	if cert, err := x509.ParseCertificate(der); err == nil {
@@ -210,12 +212,12 @@ func (f *facts) merged(tx Tx, before, now int64) (int64, error) {
 		if _, err := one(tx, `SELECT value FROM fact_values WHERE id = ?`, []any{id}, func(r Row) { value = r.Text(0) }); err != nil {
 			return 0, err
 		}
-		list, err := members(json.RawMessage(value))
+		list, err := rawjson.Members(json.RawMessage(value))
 		if err != nil {
 			return 0, err
 		}
 		for _, m := range list {
-			whole[m.name] = m.value
+			whole[m.Name] = m.Value
 		}
 	}
 	value, err := canonical(whole)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/rawjson"
 )
 
 // capabilities is the key of the fact that tells what a client of declarative management can take and tell.
@@ -68,24 +69,24 @@ func (f *facts) status(tx Tx, r *record, e device.DeclarationStatusReported) err
 
 // walk tells the items of a nested object. path is the way to it, with a dot behind it.
 func (s *statusReport) walk(path string, raw json.RawMessage) error {
-	list, err := members(raw)
+	list, err := rawjson.Members(raw)
 	if err != nil {
 		return err
 	}
 	for _, m := range list {
-		name := path + m.name
+		name := path + m.Name
 		switch {
 		case unsaid[name]:
 		case name == "management.declarations":
-			err = s.declarations(m.value)
+			err = s.declarations(m.Value)
 		case name == "management.client-capabilities":
-			err = s.tellOne(capabilities, m.value)
-		case len(m.value) > 0 && m.value[0] == '{':
-			err = s.walk(name+".", m.value)
-		case len(m.value) > 0 && m.value[0] == '[':
-			err = s.list(name, m.value)
+			err = s.tellOne(capabilities, m.Value)
+		case len(m.Value) > 0 && m.Value[0] == '{':
+			err = s.walk(name+".", m.Value)
+		case len(m.Value) > 0 && m.Value[0] == '[':
+			err = s.list(name, m.Value)
 		default:
-			err = s.tellOne(statusKey(name), m.value)
+			err = s.tellOne(statusKey(name), m.Value)
 		}
 		if err != nil {
 			return err
@@ -120,7 +121,7 @@ func (s *statusReport) tellOne(key string, raw json.RawMessage) error {
 
 // list tells a list: entry by entry if they have identifiers, as a whole otherwise.
 func (s *statusReport) list(name string, raw json.RawMessage) error {
-	entries, err := elements(raw)
+	entries, err := rawjson.Elements(raw)
 	if err != nil {
 		return err
 	}
@@ -157,12 +158,12 @@ func (s *statusReport) declarations(raw json.RawMessage) error {
 	if s.told[area] == nil {
 		s.told[area] = []fact{} // none left is told as well
 	}
-	kinds, err := members(raw)
+	kinds, err := rawjson.Members(raw)
 	if err != nil {
 		return err
 	}
 	for _, kind := range kinds {
-		entries, err := elements(kind.value)
+		entries, err := rawjson.Elements(kind.Value)
 		if err != nil {
 			return err
 		}
@@ -196,10 +197,10 @@ func toldStatus(d *Device, report json.RawMessage) error {
 }
 
 func walkStatus(path string, raw json.RawMessage, each func(name string, value json.RawMessage)) error {
-	list, err := members(raw)
+	list, err := rawjson.Members(raw)
 	for _, m := range list {
-		each(path+m.name, m.value)
-		if err := walkStatus(path+m.name+".", m.value, each); err != nil {
+		each(path+m.Name, m.Value)
+		if err := walkStatus(path+m.Name+".", m.Value, each); err != nil {
 			return err
 		}
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/rawjson"
 )
 
 // known writes the facts of an area as key=value.
@@ -225,19 +226,19 @@ func FuzzJSONInPieces(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		list, err := members(raw)
+		list, err := rawjson.Members(raw)
 		if whole := map[string]json.RawMessage{}; json.Unmarshal(raw, &whole) == nil {
 			if err != nil {
 				t.Fatalf("%q: %v", raw, err)
 			}
 			for _, m := range list {
-				delete(whole, m.name)
+				delete(whole, m.Name)
 			}
 			if len(whole) > 0 && whole != nil {
 				t.Fatalf("%q: without %v", raw, whole)
 			}
 		}
-		pieces, err := elements(raw)
+		pieces, err := rawjson.Elements(raw)
 		if whole := []json.RawMessage{}; json.Unmarshal(raw, &whole) == nil {
 			if err != nil || len(pieces) != len(whole) {
 				t.Fatalf("%q: %d pieces, %v, want %d", raw, len(pieces), err, len(whole))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/rawjson"
 )
 
 //go:embed fleet.sql
@@ -198,13 +199,13 @@ func told(d *Device, e device.CommandAcknowledged) error {
 	if err != nil {
 		return err
 	}
-	list, err := members(responses)
+	list, err := rawjson.Members(responses)
 	for _, m := range list {
-		if field := answerField(d, m.name); field != nil {
-			assign(field, text(m.value))
+		if field := answerField(d, m.Name); field != nil {
+			assign(field, text(m.Value))
 		}
-		if is := truth(m.value); is != nil {
-			switch m.name {
+		if is := truth(m.Value); is != nil {
+			switch m.Name {
 			case "IsSupervised":
 				d.Supervised = is
 			case "AwaitingConfiguration":
@@ -249,16 +250,16 @@ func toldSecurity(d *Device, result json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	list, err := members(status)
+	list, err := rawjson.Members(status)
 	for _, m := range list {
-		is := truth(m.value)
+		is := truth(m.Value)
 		switch {
 		case is == nil:
-		case m.name == "UserApprovedEnrollment":
+		case m.Name == "UserApprovedEnrollment":
 			d.UserApproved = is
-		case m.name == "EnrolledViaDEP" && *is:
+		case m.Name == "EnrolledViaDEP" && *is:
 			d.EnrollmentType = "automated"
-		case m.name == "IsUserEnrollment" && *is:
+		case m.Name == "IsUserEnrollment" && *is:
 			d.EnrollmentType = "user"
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/stranger"
 	"github.com/rollcall-mdm/rollcall/domain/trust"
 	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/rawjson"
 )
 
 // A Scene is what a summary needs to know beside the event: names, and what became of the command.
@@ -364,7 +365,7 @@ func short(fingerprint string) string { return or(fingerprint[:min(8, len(finger
 
 // firstError returns the first description in an ErrorChain; without one its domain and code, as much as there is.
 func firstError(chain json.RawMessage) string {
-	links, err := elements(chain)
+	links, err := rawjson.Elements(chain)
 	if err != nil || len(links) == 0 {
 		return ""
 	}

@@ -21,6 +21,7 @@ type room string
 // The rooms. A partner is a make-believe one, such as mdmtest, that stands beside the door at which it knocks.
 const (
 	nowhere    room = ""
+	letters    room = "rawjson"
 	ground     room = "domain"
 	apple      room = "domain/command"
 	aggregate  room = "an aggregate"
@@ -41,7 +42,7 @@ const (
 // roomOf returns the room of a package, given by its path within the module.
 func roomOf(pkg string) room {
 	if fixed, ok := map[string]room{
-		"domain": ground, "domain/command": apple, "domain/catalog": catalogue, "eventstore": log, "eventstore/ledger": proof,
+		"rawjson": letters, "domain": ground, "domain/command": apple, "domain/catalog": catalogue, "eventstore": log, "eventstore/ledger": proof,
 		"handlers": doors, "handlers/plist": plists, "graphql": graph, "projections": views, "tests": outOfDoors,
 	}[pkg]; ok {
 		return fixed
@@ -66,18 +67,19 @@ func roomOf(pkg string) room {
 
 // mayEnter says which rooms may be imported from which: the floors below, and what is shared on the same one.
 var mayEnter = map[room][]room{
+	letters:   {},
 	ground:    {},
 	apple:     {ground},
-	aggregate: {ground, apple},
+	aggregate: {letters, ground, apple},
 	catalogue: {ground, apple, aggregate},
 	log:       {},
 	proof:     {log},
-	engine:    {log, proof}, // a log keeps the hashes of what it commits
-	views:     {ground, apple, aggregate, catalogue, log},
-	doors:     {ground, apple, aggregate, catalogue, log, views, plists},
+	engine:    {letters, log, proof}, // a log keeps the hashes of what it commits
+	views:     {letters, ground, apple, aggregate, catalogue, log},
+	doors:     {letters, ground, apple, aggregate, catalogue, log, views, plists},
 	plists:    {},
 	door:      {ground, apple, aggregate, catalogue, log, views, doors, plists},
-	graph:     {ground, apple, aggregate, catalogue, log, views, doors, plists},
+	graph:     {letters, ground, apple, aggregate, catalogue, log, views, doors, plists},
 	partner:   {ground, apple, aggregate, log, plists, partner},
 	top: {
 		ground, apple, aggregate, catalogue, log, engine, proof, views, doors, plists, door, graph, partner, top,

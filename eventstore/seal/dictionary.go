@@ -29,18 +29,36 @@ func dictionary(number int) ([]byte, error) {
 	return dictionaries.ReadFile(fmt.Sprintf("dictionaries/%d.zdict", number))
 }
 
+// A compressor packs with one dictionary: what is short without coding its letters anew, which would take as long as all
+// the rest, and gain some hundredths.
+type compressor struct{ short, long func() (*zstd.Encoder, error) }
+
+// shortPart is the length of what the short one is for, in bytes.
+const shortPart = 2 << 10
+
 // compressorWith returns a compressor that is made when it is first needed. It keeps nothing from one call to the next,
 // and starts no goroutines.
-func compressorWith(number int) func() (*zstd.Encoder, error) {
-	return sync.OnceValues(func() (*zstd.Encoder, error) {
-		text, err := dictionary(number)
-		if err != nil {
-			return nil, err
-		}
-		return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
-			zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(128<<10),
-			zstd.WithEncoderDict(text))
-	})
+func compressorWith(number int) compressor {
+	with := func(more ...zstd.EOption) func() (*zstd.Encoder, error) {
+		return sync.OnceValues(func() (*zstd.Encoder, error) {
+			text, err := dictionary(number)
+			if err != nil {
+				return nil, err
+			}
+			return zstd.NewWriter(nil, append(more, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
+				zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(128<<10),
+				zstd.WithEncoderDict(text))...)
+		})
+	}
+	return compressor{short: with(zstd.WithNoEntropyCompression(true)), long: with()}
+}
+
+// of returns the encoder for so many bytes.
+func (c compressor) of(size int) (*zstd.Encoder, error) {
+	if size < shortPart {
+		return c.short()
+	}
+	return c.long()
 }
 
 var (

@@ -1,9 +1,5 @@
 package seal
 
-import (
-	"github.com/klauspost/compress/zstd"
-)
-
 // Before it is sealed, a part is packed: one byte that says how, then the bytes.
 const (
 	packedPlain  = 0
@@ -12,7 +8,7 @@ const (
 )
 
 const (
-	worthPacking       = 64       // bytes; fewer gain nothing
+	worthPacking       = 200      // bytes; fewer gain less than the time is worth
 	worthPackingSecret = 300      // bytes; see packPart
 	roundSecrets       = 32       // bytes
 	maxUnpacked        = 64 << 20 // bytes; more than any door lets in
@@ -35,9 +31,9 @@ func packPart(part Part, plain []byte) []byte {
 // pack returns bytes as they are sealed.
 func pack(plain []byte) []byte { return packBy(partCompressor, plain, worthPacking) }
 
-func packBy(compressor func() (*zstd.Encoder, error), plain []byte, worth int) []byte {
+func packBy(with compressor, plain []byte, worth int) []byte {
 	if len(plain) > worth {
-		if z, err := compressor(); err == nil {
+		if z, err := with.of(len(plain)); err == nil {
 			packed := z.EncodeAll(plain, append(make([]byte, 0, 1+len(plain)), packedZstd))
 			if len(packed) <= len(plain) {
 				return packed

@@ -23,6 +23,9 @@ type lens struct {
 	shape  reflect.Type
 	fields []int // that stand in the part
 
+	cuts []cut        // the fields of a sealed part that are JSON already
+	rest reflect.Type // the shape without them
+
 	upcasts []func(json.RawMessage) (json.RawMessage, error)
 }
 
@@ -59,6 +62,10 @@ func newLens(event reflect.Type, part Part) (lens, error) {
 	l.shape = reflect.StructOf(fields)
 	if !reflect.PointerTo(event).ConvertibleTo(reflect.PointerTo(l.shape)) {
 		return lens{}, fmt.Errorf("its part %q has another shape than the whole", string(part))
+	}
+	if part != "" {
+		l.cuts = cutsOf(event, l.fields)
+		l.rest = without(l.shape, l.cuts)
 	}
 	return l, nil
 }
@@ -129,6 +136,9 @@ func newWriter() *writer {
 // write returns the part of v that the lens shows, good until the next write. It is empty if JSON shows nothing.
 func (w *writer) write(l lens, v reflect.Value) ([]byte, error) {
 	w.forget()
+	if l.worth(v) {
+		return w.writeCut(l, v)
+	}
 	if err := w.enc.Encode(l.through(v)); err != nil {
 		return nil, fmt.Errorf("write it as JSON: %w", plainError(err))
 	}
@@ -152,6 +162,11 @@ func (l lens) read(part []byte, v reflect.Value) error {
 	}
 	if len(l.fields) == 0 || len(part) == 0 {
 		return nil
+	}
+	if len(l.cuts) > 0 && len(part) >= worthCutting {
+		if done, err := l.readCut(part, v); done || err != nil {
+			return err
+		}
 	}
 	if err := json.Unmarshal(part, l.through(v)); err != nil {
 		return fmt.Errorf("read its JSON: %w", plainError(err))
