@@ -51,6 +51,8 @@ func secretFields(kind *graphql.Enum) func() graphql.Fields {
 	return func() graphql.Fields {
 		return graphql.Fields{
 			"kind":           get("", must(kind), func(s secret) any { return string(s.Kind) }),
+			"counts":         get("It is the newest of its kind.", must(graphql.Boolean), func(s secret) any { return s.Counts }),
+			"until":          get("When another took its place, or it became worthless; null if nothing tells that it did.", timeScalar, func(s secret) any { return s.Until }),
 			"since":          get("When it came, or was ordered.", must(timeScalar), func(s secret) any { return s.Since }),
 			"position":       get("Of the event that holds it.", must(graphql.ID), func(s secret) any { return position(s.Position) }),
 			"commandUuid":    get("Of the command that it is part of, or whose answer it is.", graphql.ID, func(s secret) any { return orNull(s.UUID) }),
@@ -83,6 +85,7 @@ func (t *types) custodyMutations() graphql.Fields {
 	return graphql.Fields{
 		"revealSecret": root("Shows a secret of a device: text as it is, data in base64. The log keeps who saw it, and why.", must(graphql.String), graphql.FieldConfigArgument{
 			"device": arg("", must(graphql.ID)), "kind": arg("", must(t.secretKind)), "reason": arg("", must(graphql.String)),
+			"position": arg("Of the event that holds it, as secrets(history: true) tells; if left out, the newest is shown.", graphql.ID),
 		}, revealSecret),
 		"eraseSubject": root("Forgets all that is personal or secret about a device, or about one of its users, for good; administrators only.", must(t.device), graphql.FieldConfigArgument{
 			"device": arg("", must(graphql.ID)), "user": arg("UserID, short name or pseudonym: this user alone.", graphql.ID),
@@ -108,7 +111,13 @@ func revealSecret(ctx context.Context, r *run, a args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.Secrets.Reveal(ctx, r.caller, d.ID, device.SecretKind(a.text("kind")), a.text("reason"))
+	w := handlers.Wanted{Device: d.ID, Kind: device.SecretKind(a.text("kind")), Reason: a.text("reason")}
+	if text := a.text("position"); text != "" {
+		if w.Position, err = parsePosition(text); err != nil {
+			return nil, err
+		}
+	}
+	return r.Secrets.Reveal(ctx, r.caller, w)
 }
 
 func eraseSubject(ctx context.Context, r *run, a args) (any, error) {

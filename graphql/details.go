@@ -40,7 +40,12 @@ func (t *types) deviceDetails() graphql.Fields {
 		}),
 		"declarations": ask("What it is to have, and what it told that it has, its own channel's alone.", many(t.deviceDeclaration), deviceDeclarations),
 		"groups":       ask("To which it belongs at this moment.", many(t.group), deviceGroups),
-		"secrets": ask("Which secrets the log holds of it now, without their values.", many(t.secret), func(ctx context.Context, r *run, s seen) (any, error) {
+		"secrets": field("Which secrets the log holds of it now, without their values: of each kind the newest.", many(t.secret), graphql.FieldConfigArgument{
+			"history": arg("Those that others took the place of too, the newest first, a thousand at most.", graphql.Boolean),
+		}, func(ctx context.Context, r *run, s seen, a args) (any, error) {
+			if all := a.flag("history"); all != nil && *all {
+				return r.Views.SecretHistory(ctx, s.ID)
+			}
 			return r.Views.Secrets(ctx, s.ID)
 		}),
 		"queue": ask("What waits for it and its users, in the order in which it will be offered.", many(t.command), deviceQueue),

@@ -26,28 +26,38 @@ type Secrets struct {
 	}
 }
 
-// Reveal returns the secret of this kind that counts, which is the newest: text as it is, data in base64. Nobody is
-// shown it unless the event that says so is durable.
-func (s *Secrets) Reveal(ctx context.Context, c Caller, deviceID string, kind device.SecretKind, reason string) (string, error) {
+// A Wanted says which secret of a device somebody wants to see, and why.
+type Wanted struct {
+	Device   string // pseudonym
+	Kind     device.SecretKind
+	Position eventstore.Position // of the event that holds it; the newest of its kind if zero
+	Reason   string
+}
+
+// Reveal returns a secret: text as it is, data in base64. Nobody is shown it unless the event that says so is durable.
+func (s *Secrets) Reveal(ctx context.Context, c Caller, w Wanted) (string, error) {
 	if err := c.Change(); err != nil {
 		return "", err
 	}
-	at, err := s.where(ctx, deviceID, kind)
+	at, err := s.where(ctx, w)
 	if err != nil {
 		return "", err
 	}
-	text, err := s.open(ctx, at, kind)
+	text, version, err := s.open(ctx, at)
 	if err != nil {
 		return "", err
 	}
-	_, err = s.Devices.Update(ctx, deviceID, Meta(ctx, c), func(d device.Device, _ time.Time) ([]domain.Event, error) {
-		if token, is := tokenOf(d, kind); is { // the device may have given a newer one meanwhile
+	if w.Position == 0 {
+		version = 0
+	}
+	_, err = s.Devices.Update(ctx, w.Device, Meta(ctx, c), func(d device.Device, _ time.Time) ([]domain.Event, error) {
+		if token, is := tokenOf(d, w.Kind); is && version == 0 { // the device may have given a newer one meanwhile
 			text = base64.StdEncoding.EncodeToString(token)
 		}
 		if text == "" {
-			return nil, noSecret(kind)
+			return nil, noSecret(w.Kind)
 		}
-		return d.Reveal(kind, at.UUID, reason)
+		return d.Reveal(w.Kind, at.UUID, w.Reason, version)
 	})
 	if err != nil {
 		return "", err
@@ -60,7 +70,7 @@ func noSecret(kind device.SecretKind) error {
 }
 
 // where finds the event that holds the secret.
-func (s *Secrets) where(ctx context.Context, deviceID string, kind device.SecretKind) (projections.Secret, error) {
+func (s *Secrets) where(ctx context.Context, w Wanted) (projections.Secret, error) {
 	head, err := s.Log.Head(ctx)
 	if err == nil {
 		err = s.Views.Wait(ctx, head)
@@ -68,14 +78,21 @@ func (s *Secrets) where(ctx context.Context, deviceID string, kind device.Secret
 	if err != nil {
 		return projections.Secret{}, err
 	}
-	list, err := s.Views.Secrets(ctx, deviceID)
+	if w.Position != 0 {
+		one, found, err := s.Views.SecretAt(ctx, w.Device, w.Kind, w.Position)
+		if err == nil && !found {
+			err = domain.Refusef(domain.NotFound, "the event at position %d holds no %s of the device: secrets(history: true) lists what there is", w.Position, w.Kind)
+		}
+		return one, err
+	}
+	list, err := s.Views.Secrets(ctx, w.Device)
 	for _, one := range list {
-		if one.Kind == kind {
+		if one.Kind == w.Kind {
 			return one, err
 		}
 	}
 	if err == nil {
-		err = noSecret(kind)
+		err = noSecret(w.Kind)
 	}
 	return projections.Secret{}, err
 }
@@ -91,7 +108,8 @@ func tokenOf(d device.Device, kind device.SecretKind) (token []byte, is bool) {
 	return nil, false
 }
 
-func (s *Secrets) open(ctx context.Context, at projections.Secret, kind device.SecretKind) (string, error) {
+// open returns the secret that an event holds, and the event's version.
+func (s *Secrets) open(ctx context.Context, at projections.Secret) (string, int64, error) {
 	env, found, err := eventstore.ReadAt(ctx, s.Log, at.Position)
 	if err == nil && !found {
 		err = errors.New("the log does not have it")
@@ -101,14 +119,18 @@ func (s *Secrets) open(ctx context.Context, at projections.Secret, kind device.S
 		e, err = s.Codec.Decode(env)
 	}
 	if err != nil {
-		return "", fmt.Errorf("open event %d: %w", at.Position, err)
+		return "", 0, fmt.Errorf("open event %d: %w", at.Position, err)
 	}
-	return secretIn(e, kind), nil
+	return secretIn(e, at.Kind), env.Version, nil
 }
 
 // secretIn returns the secret that an event holds, nothing if it holds none of this kind.
 func secretIn(e domain.Event, kind device.SecretKind) string {
 	switch e := e.(type) {
+	case device.TokenUpdated:
+		return base64.StdEncoding.EncodeToString(e.UnlockToken)
+	case device.BootstrapTokenEscrowed:
+		return base64.StdEncoding.EncodeToString(e.BootstrapToken)
 	case device.CommandQueued:
 		key := "NewPassword"
 		if kind == device.DevicePIN {

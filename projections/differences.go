@@ -138,6 +138,7 @@ var dumps = []telling{
 		COALESCE(f.value, v.value) FROM facts_past f LEFT JOIN fact_values v ON v.id = f.object`, 6},
 	{"facts_partial", `SELECT command, items FROM facts_partial`, 2},
 	{"secrets", `SELECT ` + named(devices, "device") + `, kind, position, uuid, sure FROM secrets`, 5},
+	{"secrets_past", `SELECT ` + named(devices, "device") + `, kind, position, uuid, until FROM secrets_past`, 5},
 	{"secrets_revealed", `SELECT ` + named(devices, "device") + `, kind, n, last FROM secrets_revealed`, 4},
 	{"wakeups", `SELECT ` + named(devices, "device") + `, ` + named(channels, "channel") + `, due, state FROM wakeups`, 4},
 	{"operators", `SELECT id, name, role, hash, expires, created, ` + actorText + `, revoked FROM operators`, 8},

@@ -161,8 +161,34 @@ func (e *edition) compareVersions() error {
 			continue
 		case version != 0:
 			e.unfit = e.unfit || version < int64(max(one.reads, 1)) || version > int64(one.version)
+			if err := e.addTables(one); err != nil {
+				return fmt.Errorf("view %s: %w", one.name, err)
+			}
 		}
 		e.stale = append(e.stale, one.name)
+	}
+	return nil
+}
+
+// addTables makes those tables of a stale view that its earlier version did not have: until it is rebuilt they tell of what
+// comes from now on.
+func (e *edition) addTables(one view) error {
+	for statement := range strings.SplitSeq(one.schema, ";\n") {
+		rest, is := strings.CutPrefix(uncommented(statement), "CREATE TABLE ")
+		if !is {
+			continue
+		}
+		name, _, _ := strings.Cut(rest, " ")
+		var n int64
+		if _, err := onerow(e.writer, `SELECT COUNT(*) FROM sqlite_master WHERE name = ?`, []any{name}, &n); err != nil {
+			return err
+		}
+		if n > 0 {
+			continue
+		}
+		if err := e.writer.Exec(statement); err != nil {
+			return err
+		}
 	}
 	return nil
 }

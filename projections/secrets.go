@@ -30,7 +30,9 @@ type Secret struct {
 	Position     eventstore.Position
 	UUID         string // of the command that it is part of, or whose answer it is
 	Since        time.Time
-	Revealed     int
+	Until        time.Time // when it ceased to count; zero while it may count
+	Counts       bool      // it is the newest of its kind
+	Revealed     int       // how often secrets of its kind were
 	LastRevealed time.Time
 }
 
@@ -135,9 +137,21 @@ func (s secrets) acknowledged(tx Tx, r *record, e device.CommandAcknowledged) er
 	if p.kind == "" || e.Channel != "" {
 		return nil
 	}
-	return tx.Exec(`DELETE FROM secrets WHERE device = ? AND kind = ? AND position < ? AND EXISTS (
-		SELECT 1 FROM secrets n WHERE n.device = ? AND n.kind = ? AND n.position = ?)`,
-		r.device, string(p.kind), r.command, r.device, string(p.kind), r.command)
+	set, err := one(tx, `SELECT 1 FROM secrets WHERE device = ? AND kind = ? AND position = ?`, []any{r.device, string(p.kind), r.command}, func(Row) {})
+	if err != nil || !set {
+		return err
+	}
+	return s.past(tx, r, p.kind, r.command)
+}
+
+// past says that the secrets of a kind that came before a position count no more. What no device has seen yet is still to come.
+func (s secrets) past(tx Tx, r *record, kind device.SecretKind, before int64) error {
+	if err := tx.Exec(`INSERT INTO secrets_past (device, kind, position, uuid, until)
+		SELECT device, kind, position, uuid, ? FROM secrets WHERE device = ? AND kind = ? AND position < ? AND sure = 1`,
+		r.position, r.device, string(kind), before); err != nil {
+		return err
+	}
+	return tx.Exec(`DELETE FROM secrets WHERE device = ? AND kind = ? AND position < ? AND sure = 1`, r.device, string(kind), before)
 }
 
 // ended forgets what a command would have set that was never carried out. One that was handed out and then taken back
@@ -155,7 +169,7 @@ func (s secrets) add(tx Tx, r *record, kind device.SecretKind, uuid string, sure
 }
 
 func (s secrets) none(tx Tx, r *record, kind device.SecretKind) error {
-	return tx.Exec(`DELETE FROM secrets WHERE device = ? AND kind = ?`, r.device, string(kind))
+	return s.past(tx, r, kind, r.position)
 }
 
 // only says that of this kind the event's is the one that counts.
@@ -171,10 +185,12 @@ func (s secrets) erased(tx Tx, r *record, e device.SubjectErased) error {
 	if e.Channel != "" {
 		return nil
 	}
-	if err := tx.Exec(`DELETE FROM secrets WHERE device = ?`, r.device); err != nil {
-		return err
+	for _, table := range []string{"secrets", "secrets_past", "secrets_revealed"} {
+		if err := tx.Exec(`DELETE FROM `+table+` WHERE device = ?`, r.device); err != nil {
+			return err
+		}
 	}
-	return tx.Exec(`DELETE FROM secrets_revealed WHERE device = ?`, r.device)
+	return nil
 }
 
 // secretsNeed: in what is sealed as personal a mask stands where a secret was.
@@ -188,22 +204,50 @@ func secretsNeed(e domain.Event) bool {
 	return false
 }
 
+// secretsListed are the secrets of a device from newest to oldest, each with whether it is the one of its kind that counts.
+const secretsListed = `SELECT s.kind, s.position, s.uuid, t.time, COALESCE(u.time, 0), COALESCE(v.n, 0), COALESCE(l.time, 0), s.counts
+	FROM (SELECT device, kind, position, uuid, 0 AS until,
+			position = (SELECT MAX(n.position) FROM secrets n WHERE n.device = c.device AND n.kind = c.kind) AS counts
+			FROM secrets c WHERE device = ?
+		UNION ALL SELECT device, kind, position, uuid, until, 0 = 1 FROM secrets_past WHERE device = ?) s
+	JOIN timeline t ON t.position = s.position
+	LEFT JOIN timeline u ON u.position = s.until
+	LEFT JOIN secrets_revealed v ON v.device = s.device AND v.kind = s.kind
+	LEFT JOIN timeline l ON l.position = v.last`
+
+// mostSecrets is how many secrets of a device are listed at most: the newest.
+const mostSecrets = 1000
+
 // Secrets lists the secrets that the log holds of a device: of each kind the one that counts, which is the newest.
-func (v *Views) Secrets(ctx context.Context, id string) (list []Secret, err error) {
+func (v *Views) Secrets(ctx context.Context, id string) ([]Secret, error) {
+	return v.secrets(ctx, id, ` WHERE s.counts ORDER BY s.kind`)
+}
+
+// SecretHistory lists all secrets that the log holds of a device, those that count no more too: the newest thousand, the
+// newest first.
+func (v *Views) SecretHistory(ctx context.Context, id string) ([]Secret, error) {
+	return v.secrets(ctx, id, ` ORDER BY s.position DESC LIMIT ?`, mostSecrets)
+}
+
+// SecretAt returns the secret of a kind that an event of the device holds, also one that counts no more.
+func (v *Views) SecretAt(ctx context.Context, id string, kind device.SecretKind, at eventstore.Position) (Secret, bool, error) {
+	list, err := v.secrets(ctx, id, ` WHERE s.kind = ? AND s.position = ?`, string(kind), int64(at))
+	if err != nil || len(list) == 0 {
+		return Secret{}, false, err
+	}
+	return list[0], true, nil
+}
+
+func (v *Views) secrets(ctx context.Context, id, which string, values ...any) (list []Secret, err error) {
 	err = v.read(ctx, func(tx Tx) error {
 		number, err := idOf(tx, devices, id)
 		if err != nil || number == 0 {
 			return err
 		}
-		return tx.Query(`SELECT s.kind, s.position, s.uuid, t.time, COALESCE(v.n, 0), COALESCE(l.time, 0)
-			FROM secrets s JOIN timeline t ON t.position = s.position
-			LEFT JOIN secrets_revealed v ON v.device = s.device AND v.kind = s.kind
-			LEFT JOIN timeline l ON l.position = v.last
-			WHERE s.device = ? AND s.position = (SELECT MAX(n.position) FROM secrets n WHERE n.device = s.device AND n.kind = s.kind)
-			ORDER BY s.kind`, []any{number}, func(r Row) error {
+		return tx.Query(secretsListed+which, append([]any{number, number}, values...), func(r Row) error {
 			list = append(list, Secret{
 				Kind: device.SecretKind(r.Text(0)), Position: eventstore.Position(r.Int(1)), UUID: r.Text(2), Since: moment(r.Int(3)),
-				Revealed: int(r.Int(4)), LastRevealed: moment(r.Int(5)),
+				Until: moment(r.Int(4)), Revealed: int(r.Int(5)), LastRevealed: moment(r.Int(6)), Counts: r.Int(7) != 0,
 			})
 			return nil
 		})

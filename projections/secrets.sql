@@ -8,6 +8,14 @@ CREATE TABLE secrets (
   sure     INTEGER NOT NULL, -- 1 unless it is part of a command that no device has seen yet
   PRIMARY KEY (device, kind, position)
 ) WITHOUT ROWID;
+CREATE TABLE secrets_past ( -- those that count no more: the log holds them all the same, until the device's key is destroyed
+  device   INTEGER NOT NULL,
+  kind     TEXT    NOT NULL,
+  position INTEGER NOT NULL,
+  uuid     TEXT    NOT NULL,
+  until    INTEGER NOT NULL, -- position of the event that made it worthless
+  PRIMARY KEY (device, kind, position)
+) WITHOUT ROWID;
 CREATE TABLE secrets_revealed (
   device INTEGER NOT NULL,
   kind   TEXT    NOT NULL,

@@ -286,7 +286,11 @@ func summariseCheckIn(e domain.Event, s Scene) string {
 	case device.IdentityRefused:
 		return fmt.Sprintf("a message in the name of %s was refused%s", who, because(e.Reason))
 	case device.SecretRevealed:
-		return fmt.Sprintf("%s was shown a secret of %s (%s)%s", s.Actor, who, e.Kind, because(e.Reason))
+		what := "a secret"
+		if e.Older != 0 {
+			what = "an earlier secret"
+		}
+		return fmt.Sprintf("%s was shown %s of %s (%s)%s", s.Actor, what, who, e.Kind, because(e.Reason))
 	case device.Disclosed:
 		return fmt.Sprintf("%s disclosed sealed parts (%s) of %d events of %s to %s%s", s.Actor, strings.Join(e.Parts, ", "), e.Events, who, or(e.Recipient, "somebody"), because(e.Reason))
 	case device.SubjectErased:

@@ -92,6 +92,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"graphql":  word((*story).graphql),
 	"api":      word((*story).api),
 	"expect":   expect,
+	"keep":     keep,
 	"login":    login,
 	"pushes":   word((*story).pushes),
 	"faults":   word((*story).faults),

@@ -9,9 +9,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // repeatable are the words that can be said many times.
@@ -35,6 +38,18 @@ func (s *story) times(out io.Writer, args []string) error {
 		}
 	}
 	return nil
+}
+
+// keep NAME REGEXP keeps what the group of an expression found in what was printed last, as $NAME.
+func keep(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: keep NAME REGEXP")
+	}
+	found := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("%s does not stand in what was printed last", args[1])
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 // attempts prints each push that Apple was asked for: what it answered, and to which magic, then the whole seconds

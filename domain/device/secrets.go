@@ -30,6 +30,7 @@ type SecretRevealed struct {
 	Kind   SecretKind
 	UUID   string `json:",omitempty"`                 // of the command that holds it, or whose answer does
 	Reason string `seal:"personal" json:",omitempty"` // a person's own words
+	Older  int64  `json:",omitempty"`                 // version, in its stream, of the event that holds it; 0 if the newest was asked for
 }
 
 // A Disclosed says that somebody was given the keys of sealed parts of the device's events, and no other keys. See
@@ -47,8 +48,9 @@ type Disclosed struct {
 func (SecretRevealed) EventType() string { return "device.secret-revealed" }
 func (Disclosed) EventType() string      { return "device.disclosed" }
 
-// Reveal decides what follows when somebody is to be shown a secret. It must be recorded before he is.
-func (d Device) Reveal(kind SecretKind, uuid, reason string) ([]domain.Event, error) {
+// Reveal decides what follows when somebody is to be shown a secret: the one that counts, or, unless older is 0, the
+// one in the event of that version. It must be recorded before he is.
+func (d Device) Reveal(kind SecretKind, uuid, reason string, older int64) ([]domain.Event, error) {
 	switch {
 	case d.Status == "":
 		return nil, domain.Refusef(domain.NotFound, "no such device is known")
@@ -57,7 +59,7 @@ func (d Device) Reveal(kind SecretKind, uuid, reason string) ([]domain.Event, er
 	case reason == "":
 		return nil, domain.Refusef(domain.Invalid, "say why the secret is revealed: the log keeps it")
 	}
-	return []domain.Event{SecretRevealed{kind, uuid, reason}}, nil
+	return []domain.Event{SecretRevealed{kind, uuid, reason, older}}, nil
 }
 
 // Disclose decides what follows when somebody is to be given keys of the device's events.
