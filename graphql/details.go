@@ -48,6 +48,7 @@ func (t *types) deviceDetails() graphql.Fields {
 			}
 			return r.Views.Secrets(ctx, s.ID)
 		}),
+		"hold":  t.deviceHold(),
 		"queue": ask("What waits for it and its users, in the order in which it will be offered.", many(t.command), deviceQueue),
 		"commands": field("The newest first. Those of a past moment cannot be chosen by state.", must(t.commands), forward(graphql.FieldConfigArgument{
 			"filter": arg("", t.commandFilter),
@@ -62,7 +63,7 @@ func deviceUsers(ctx context.Context, r *run, s seen) (any, error) {
 	channels, err := r.Views.Users(ctx, s.ID, s.when.at)
 	users := make([]user, len(channels))
 	for i, c := range channels {
-		users[i] = user{c}
+		users[i] = user{c, s}
 	}
 	return users, err
 }

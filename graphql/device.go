@@ -19,7 +19,10 @@ type seen struct {
 }
 
 // A user is a user channel and whose it is.
-type user struct{ projections.UserChannel }
+type user struct {
+	projections.UserChannel
+	of seen
+}
 
 // A span is a fact or its span of time; empty is what one is not.
 type span = projections.Fact
@@ -170,5 +173,6 @@ func (t *types) userFields() graphql.Fields {
 		"longName":   get("", graphql.String, func(u user) any { return orNull(u.LongName) }),
 		"status":     get("", must(t.status), func(u user) any { return string(u.Status) }),
 		"lastSeenAt": get("", timeScalar, func(u user) any { return u.LastSeenAt }),
+		"hold":       t.userHold(),
 	}
 }

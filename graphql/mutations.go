@@ -43,7 +43,7 @@ func (t *types) mutations() graphql.Fields {
 			"id": arg("", must(graphql.ID)), "reason": arg("", must(graphql.String)),
 		}, revokeToken),
 	}
-	for _, some := range []graphql.Fields{t.groupMutations(), t.declarationMutations(), t.custodyMutations(), t.typed()} {
+	for _, some := range []graphql.Fields{t.holdMutations(), t.groupMutations(), t.declarationMutations(), t.custodyMutations(), t.typed()} {
 		for name, f := range some {
 			all[name] = f
 		}
@@ -62,6 +62,7 @@ func waiting() graphql.InputObjectConfigFieldMap {
 		"supersedeKey":   input("Takes the place of a waiting command with the same key.", graphql.String),
 		"idempotencyKey": input("The same key again orders nothing new.", graphql.String),
 		"reason":         input("Why, for those who read the log.", graphql.String),
+		"passesHold":     input("Delivered even while the device's queue is held; administrators only.", graphql.Boolean),
 		"push":           &graphql.InputObjectFieldConfig{Type: graphql.Boolean, DefaultValue: true, Description: "Whether to wake the device."},
 	}
 }
@@ -78,6 +79,7 @@ func sendInput() *graphql.InputObject {
 func (a args) rules(o device.Order) device.Order {
 	o.Priority, o.NotBefore, o.ExpiresAt = a.number("priority"), a.moment("notBefore"), a.moment("expiresAt")
 	o.SupersedeKey, o.Key, o.Reason = a.text("supersedeKey"), a.text("idempotencyKey"), a.text("reason")
+	o.PassesHold, _ = a["passesHold"].(bool)
 	return o
 }
 
@@ -265,22 +267,9 @@ func (r *run) because(ctx context.Context, id string, err error) refusal {
 }
 
 func cancelCommand(ctx context.Context, r *run, a args) (any, error) {
-	if err := r.caughtUp(ctx); err != nil {
-		return nil, err
-	}
-	found, err := r.Views.Command(ctx, a.text("uuid"))
+	one, err := r.waits(ctx, a.text("uuid"))
 	if err != nil {
 		return nil, err
-	}
-	if len(found) == 0 {
-		return nil, domain.Refusef(domain.NotFound, "no command has this UUID")
-	}
-	one := found[0]
-	for _, c := range found {
-		if c.State.Waits() {
-			one = c
-			break
-		}
 	}
 	at, err := r.Orders.Cancel(ctx, r.caller, one.Device, one.UUID, a.text("reason"))
 	if err != nil {

@@ -25,6 +25,7 @@ type types struct {
 	log, view, parked, pushCertificate, token                        *graphql.Object
 	devices, spans, applications, commands, events                   *graphql.Object
 	sent, refused, woken, created                                    *graphql.Object
+	hold                                                             *graphql.Object
 	secret, masterKey, disclosure                                    *graphql.Object
 	parameter, support                                               *graphql.Object
 	group, groups, regrouped                                         *graphql.Object
@@ -48,6 +49,7 @@ func newSchema() (graphql.Schema, error) {
 	t.makeServer()
 	t.makeDevice()
 	t.makeCommand()
+	t.makeHold()
 	t.makeEvent()
 	t.makePayloads()
 	t.makeGroup()

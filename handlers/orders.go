@@ -21,7 +21,7 @@ type Orders struct {
 // and the position after which views show it. An order whose idempotency key was used before does nothing: the
 // UUID is then that of the earlier one, and the position 0.
 func (o *Orders) Send(ctx context.Context, c Caller, deviceID string, channel device.ChannelID, order device.Order, noPush bool) (uuid string, at eventstore.Position, err error) {
-	if err := c.Change(); err != nil {
+	if err := mayOrder(c, order); err != nil {
 		return "", 0, err
 	}
 	change, err := o.Devices.Update(ctx, deviceID, Meta(ctx, c), func(d device.Device, now time.Time) ([]domain.Event, error) {
@@ -39,7 +39,7 @@ func (o *Orders) Send(ctx context.Context, c Caller, deviceID string, channel de
 // SendRaw does what Send does for an order that somebody wrote himself, and says what the catalogue would have refused
 // of it. What it would have refused is for administrators alone.
 func (o *Orders) SendRaw(ctx context.Context, c Caller, deviceID string, channel device.ChannelID, order device.Order, noPush bool) (against string, at eventstore.Position, err error) {
-	if err := c.Change(); err != nil {
+	if err := mayOrder(c, order); err != nil {
 		return "", 0, err
 	}
 	change, err := o.Devices.Update(ctx, deviceID, Meta(ctx, c), func(d device.Device, now time.Time) ([]domain.Event, error) {

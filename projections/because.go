@@ -40,7 +40,18 @@ func waitingBecause(tx Tx, c Command, now time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ahead, err := aheadOf(tx, id, c, now)
+	held, what, err := holdOf(tx, id, channel, c, state)
+	if err != nil {
+		return "", err
+	}
+	if what != "" && d.Status != device.StatusAuthenticated && d.Status != device.StatusCheckedOut {
+		words := heldBy(held, what)
+		if c.State == Delivered {
+			words = fmt.Sprintf("handed out at %s, no answer yet, and not again for now: %s", stamp(lastDelivery(c, standing{waking: state})), words)
+		}
+		return words, nil
+	}
+	ahead, err := aheadOf(tx, id, c, state, now)
 	if err != nil {
 		return "", err
 	}
@@ -68,14 +79,23 @@ func certificateTrouble(tx Tx, topic string, now time.Time) (trouble string, err
 	return trouble, err
 }
 
+// heldBy says who holds a command or its queue, since when, and why.
+func heldBy(h Hold, what string) string {
+	words := fmt.Sprintf("%s holds %s since %s", actorLabel(h.By, ""), what, stamp(h.Since))
+	if h.Reason != "" {
+		words += ": " + h.Reason
+	}
+	return words
+}
+
 // aheadOf counts the commands that will be offered before this one.
-func aheadOf(tx Tx, id int64, c Command, now time.Time) (ahead int, err error) {
+func aheadOf(tx Tx, id int64, c Command, w waking, now time.Time) (ahead int, err error) {
 	queue, err := queueOf(tx, id)
 	for _, other := range queue {
 		if other.Position == c.Position {
 			break
 		}
-		if other.Channel == c.Channel && !now.Before(other.NotBefore) {
+		if other.Channel == c.Channel && !now.Before(other.NotBefore) && !w.withholds(other.UUID) {
 			ahead++
 		}
 	}
@@ -95,6 +115,12 @@ func reasons(c Command, d Device, w standing, now time.Time) []string {
 		return append([]string{fmt.Sprintf("handed out at %s, no answer yet", stamp(lastDelivery(c, w)))}, silent(w, c, d)...)
 	}
 	var said []string
+	switch {
+	case d.Status == device.StatusPresumedUnmanaged:
+		said = append(said, fmt.Sprintf("the device is presumed to be managed no longer (%s)", d.StatusReason))
+	case !c.ExpiresAt.IsZero() && !now.Before(c.ExpiresAt):
+		return []string{"its time was over at " + stamp(c.ExpiresAt) + ": it ends when the device calls next"}
+	}
 	if c.Deferrals > 0 {
 		said = append(said, fmt.Sprintf("the device answered NotNow %s, last at %s", times(c.Deferrals), stamp(c.DeferredAt)))
 	}
@@ -139,7 +165,7 @@ func silent(w standing, c Command, d Device) []string {
 	case !d.LastSeenAt.IsZero() && d.LastSeenAt.Before(c.QueuedAt):
 		return []string{"the device has not been seen since " + stamp(d.LastSeenAt)}
 	}
-	return nil
+	return []string{"it is offered when the device calls next"}
 }
 
 // push says when a push is due, or why none can be sent.

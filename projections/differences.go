@@ -148,6 +148,7 @@ var dumps = []telling{
 	{"declaration_channels", `SELECT ` + named(devices, "device") + `, ` + named(channels, "channel") + `, token FROM declaration_channels`, 3},
 	{"groups", `SELECT id, since, until, created, ` + actorText + `, name, description, rule FROM groups`, 8},
 	{"group_members", `SELECT grouping, ` + named(devices, "device") + `, since, until FROM group_members`, 4},
+	{"holds", `SELECT ` + named(devices, "device") + `, command, ` + named(channels, "channel") + `, since, until, ` + actorText + `, reason FROM holds`, 7},
 	{"checkpoints", `SELECT view, version, position, time FROM checkpoints`, 4},
 	{"parked", `SELECT view, stream, position, error FROM parked`, 4},
 }

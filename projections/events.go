@@ -56,6 +56,14 @@ func channelOf(e domain.Event) device.ChannelID {
 		return e.Channel
 	case device.SubjectErased:
 		return e.Channel
+	case device.QueueHeld:
+		return e.Channel
+	case device.QueueReleased:
+		return e.Channel
+	case device.CommandHeld:
+		return e.Channel
+	case device.CommandReleased:
+		return e.Channel
 	}
 	return ""
 }
@@ -82,6 +90,10 @@ func uuidOf(e domain.Event) string {
 	case device.CommandExpired:
 		return e.UUID
 	case device.ResultUnmatched:
+		return e.UUID
+	case device.CommandHeld:
+		return e.UUID
+	case device.CommandReleased:
 		return e.UUID
 	}
 	return ""

@@ -47,6 +47,14 @@ func groupsNeed(e domain.Event) bool {
 	return false
 }
 
+func holdsNeed(e domain.Event) bool {
+	switch e.(type) {
+	case device.QueueHeld, device.CommandHeld: // the words of whoever holds it
+		return true
+	}
+	return false
+}
+
 // fleetSkims: most events tell the fleet only that the device has spoken.
 func fleetSkims(env *eventstore.Envelope) bool {
 	switch env.Type {

@@ -51,12 +51,13 @@ func views() []view {
 		{name: "timeline", version: 1, schema: timelineSQL, tables: []string{"timeline"}, fold: newTimeline, sealed: nothing},
 		{name: "fleet", version: 2, schema: fleetSQL, tables: []string{"fleet", "fleet_spans", "fleet_users", "fleet_users_seen"}, fold: newFleet, sealed: fleetNeeds, skims: fleetSkims},
 		{name: "facts", version: 2, schema: factsSQL, tables: []string{"facts", "facts_past", "fact_values", "facts_partial"}, fold: newFacts, sealed: factsNeed},
-		{name: "wakeups", version: 2, schema: wakeupsSQL, tables: []string{"wakeups"}, fold: newWakeups, sealed: nothing},
+		{name: "wakeups", version: 3, schema: wakeupsSQL, tables: []string{"wakeups"}, fold: newWakeups, sealed: nothing},
 		{name: "operators", version: 1, schema: operatorsSQL, tables: []string{"operators"}, fold: newOperators, sealed: nothing},
 		{name: "secrets", version: 2, schema: secretsSQL, tables: []string{"secrets", "secrets_past", "secrets_revealed"}, fold: newSecrets, sealed: secretsNeed},
 		{name: "pushcerts", version: 1, schema: pushcertsSQL, tables: []string{"pushcerts"}, fold: newPushcerts, sealed: nothing},
 		{name: "declarations", version: 1, schema: declarationsSQL, tables: []string{"declarations", "declaration_groups", "declaration_channels"}, fold: newDeclarations, sealed: declarationsNeed},
 		{name: "groups", version: 1, schema: groupsSQL, tables: []string{"groups", "group_members"}, fold: newGroups, sealed: groupsNeed},
+		{name: "holds", version: 1, schema: holdsSQL, tables: []string{"holds"}, fold: newHolds, sealed: holdsNeed},
 	}
 }
 

@@ -250,6 +250,59 @@ func TestWhyACommandWaits(t *testing.T) {
 			h.certificate(at(60))
 			h.order("d1", noon, queued("1", "A"))
 		}, "1", "the push certificate for com.apple.mgmt.test expired at 2026-03-01 12:01:00 UTC: the device cannot be woken", true},
+		{"held with its queue", func(h *history) {
+			h.order("d1", noon, queued("1", "A"))
+			h.order("d1", at(1), device.QueueHeld{Reason: "ticket 1"})
+		}, "1", "Ada holds the queue of the device since 2026-03-01 12:00:01 UTC: ticket 1", false},
+		{"held itself, in a queue that is held", func(h *history) {
+			h.order("d1", noon, queued("1", "A"))
+			h.order("d1", at(1), device.QueueHeld{Reason: "ticket 1"})
+			h.order("d1", at(2), device.CommandHeld{UUID: "1", Reason: "ticket 2"})
+		}, "1", "Ada holds the command since 2026-03-01 12:00:02 UTC: ticket 2", false},
+		{"held after it was handed out", func(h *history) {
+			h.order("d1", noon, queued("1", "A"))
+			h.add("d1", at(1), delivered("1", "A", 1, true))
+			h.order("d1", at(2), device.QueueHeld{Reason: "ticket 1"})
+		}, "1", "handed out at 2026-03-01 12:00:01 UTC, no answer yet, and not again for now: Ada holds the queue of the device since 2026-03-01 12:00:02 UTC: ticket 1", false},
+		{"a user's, whose queue is held", func(h *history) {
+			h.add("d1", noon, device.TokenUpdated{Channel: "u", Enrolled: true, Token: []byte("t"), PushMagic: "m"})
+			h.order("d1", noon, device.CommandQueued{Channel: "u", UUID: "1", RequestType: "A"}, device.QueueHeld{Channel: "u", Reason: "he is away"})
+		}, "1", "Ada holds the user's queue since 2026-03-01 12:00:00 UTC: he is away", false},
+		{"of a user who came after the device was held", func(h *history) {
+			h.order("d1", noon, device.QueueHeld{Reason: "ticket 1"})
+			h.add("d1", noon, device.TokenUpdated{Channel: "u", Enrolled: true, Token: []byte("t"), PushMagic: "m"})
+			h.order("d1", noon, device.CommandQueued{Channel: "u", UUID: "1", RequestType: "A"})
+		}, "1", "Ada holds the queue of the device since 2026-03-01 12:00:00 UTC: ticket 1", false},
+		{"it passes the hold", func(h *history) {
+			h.order("d1", noon, queued("1", "A"), device.QueueHeld{Reason: "ticket 1"}, device.CommandQueued{UUID: "2", RequestType: "B", PassesHold: true})
+		}, "2", "a push is due at 2026-03-01 12:00:00 UTC", false},
+		{"too late", func(h *history) {
+			h.order("d1", noon, device.CommandQueued{UUID: "1", RequestType: "A", ExpiresAt: at(60)})
+		}, "1", "its time was over at 2026-03-01 12:01:00 UTC: it ends when the device calls next", false},
+		{"released", func(h *history) {
+			h.order("d1", noon, queued("1", "A"), device.QueueHeld{Reason: "ticket 1"})
+			h.order("d1", at(1), device.QueueReleased{})
+		}, "1", "a push is due at 2026-03-01 12:00:00 UTC", false},
+		{"held, of a device that has left", func(h *history) {
+			h.order("d1", noon, queued("1", "A"), device.QueueHeld{Reason: "ticket 1"})
+			h.add("d1", at(1), device.CheckedOut{})
+		}, "1", "the device has checked out", false},
+		{"without a token", func(h *history) {
+			h.order("d1", noon, device.CommandQueued{Channel: "u", UUID: "1", RequestType: "A"})
+		}, "1", "no push token: the device cannot be woken", false},
+		{"busy", func(h *history) {
+			h.order("d1", noon, queued("1", "A"))
+			h.add("d1", at(1), delivered("1", "A", 1, true))
+			h.order("d1", at(2), queued("2", "B"))
+		}, "2", "waits behind another command; the device is busy with a command since 2026-03-01 12:00:01 UTC", false},
+		{"a device that was given up", func(h *history) {
+			h.order("d1", noon, queued("1", "A"))
+			h.add("d1", at(1), device.PushAccepted{}, device.PresumedUnmanaged{Reason: "silent for 90 days"})
+		}, "1", "the device is presumed to be managed no longer (silent for 90 days); the device was pushed at 2026-03-01 12:00:01 UTC and has not called since", false},
+		{"called, and was offered nothing", func(h *history) {
+			h.order("d1", noon, queued("1", "A"))
+			h.add("d1", at(1), device.Seen{})
+		}, "1", "it is offered when the device calls next", false},
 		{"ended", func(h *history) {
 			h.order("d1", noon, queued("1", "A"))
 			h.order("d1", at(1), device.CommandCancelled{UUID: "1", Reason: "why not"})

@@ -171,6 +171,8 @@ func Summary(e domain.Event, s Scene) string {
 		device.CommandFormatRejected, device.CommandDeferred, device.CommandCancelled, device.CommandSuperseded,
 		device.CommandExpired, device.ResultUnmatched:
 		sentence = summariseCommand(e, s)
+	case device.QueueHeld, device.QueueReleased, device.CommandHeld, device.CommandReleased:
+		sentence = summariseHold(e, s)
 	case device.PushRequested, device.PushAccepted, device.PushRefused, device.PresumedUnmanaged, device.Seen:
 		sentence = summariseWaking(e, s)
 	default:

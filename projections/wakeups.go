@@ -41,6 +41,15 @@ func (w *wakeups) apply(tx Tx, r *record) error {
 		return w.all(tx, r)
 	case device.Authenticated, device.CheckedOut:
 		return w.all(tx, r)
+	case device.QueueHeld:
+		if e.Channel == "" {
+			return w.allOf(tx, r)
+		}
+	case device.QueueReleased:
+		if e.Channel == "" {
+			return w.allOf(tx, r)
+		}
+	case device.CommandHeld, device.CommandReleased:
 	case device.TokenUpdated:
 		if e.Channel == "" {
 			if err := w.all(tx, r); err != nil {
@@ -86,12 +95,23 @@ func (w *wakeups) all(tx Tx, r *record) error {
 		if err != nil {
 			return err
 		}
-		w.kept[at], w.dirty[at] = state.deviceAfter(r.event, at[1] == 0), true
+		w.kept[at], w.dirty[at] = state.deviceAfter(r.event, r.env.Time, at[1] == 0), true
 	}
 	return nil
 }
 
-// state returns a channel's waking. A channel without one is closed until its device is enrolled.
+// allOf does what all does, for the device's own channel even if nothing is known of it yet: all later ones ask it.
+func (w *wakeups) allOf(tx Tx, r *record) error {
+	own := [2]int64{r.device, 0}
+	state, err := w.state(tx, own)
+	if err != nil {
+		return err
+	}
+	w.kept[own], w.dirty[own] = state, true
+	return w.all(tx, r)
+}
+
+// state returns a channel's waking. A user's begins held if his device is. A channel without one is closed until its device is enrolled.
 func (w *wakeups) state(tx Tx, at [2]int64) (waking, error) {
 	if state, ok := w.kept[at]; ok {
 		return state, nil
@@ -105,10 +125,16 @@ func (w *wakeups) state(tx Tx, at [2]int64) (waking, error) {
 	var stored string
 	found, err := one(tx, `SELECT state FROM wakeups WHERE device = ? AND channel = ?`, []any{at[0], at[1]},
 		func(r Row) { stored = r.Text(0) })
-	if err != nil || !found {
+	switch {
+	case err != nil:
 		return waking{}, err
+	case found:
+		return readWaking(stored)
+	case at[1] == 0:
+		return waking{}, nil
 	}
-	return readWaking(stored)
+	own, err := w.state(tx, [2]int64{at[0], 0})
+	return waking{DeviceHeld: own.DeviceHeld}, err
 }
 
 func readWaking(stored string) (state waking, err error) {

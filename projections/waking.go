@@ -25,6 +25,11 @@ type waking struct {
 	PutOff   bool          `json:",omitempty"` // NotNow was said in the session that came last
 	Naps     int           `json:",omitempty"` // sessions with a NotNow since something was last done
 
+	DeviceHeld bool     `json:",omitempty"` // somebody holds the queue of its device
+	Held       bool     `json:",omitempty"` // or its own
+	Aside      []string `json:",omitempty"` // waiting commands that are held themselves
+	Through    []string `json:",omitempty"` // and those that pass a held queue
+
 	Contact  int64 `json:",omitempty"` // the last time that it spoke on its command channel
 	Accepted int   `json:",omitempty"` // pushes that Apple took since
 	First    int64 `json:",omitempty"` // when it took the first of them
@@ -109,6 +114,8 @@ func (w waking) after(e domain.Event, at time.Time) waking {
 		return w.ended(e.UUID).idle()
 	case device.CommandExpired:
 		return w.ended(e.UUID).idle()
+	case device.QueueHeld, device.QueueReleased, device.CommandHeld, device.CommandReleased:
+		return w.heldAfter(e, now)
 	case device.PushRequested:
 		w.Stopped = false // somebody asks: one attempt shows whether Apple still says no
 		return w.due(now, 0, "asked")
@@ -177,6 +184,7 @@ func (w waking) done() waking {
 func (w waking) ended(uuid string) waking {
 	w.Waiting = max(w.Waiting-1, 0)
 	w.Later = slices.DeleteFunc(slices.Clone(w.Later), func(one appointment) bool { return one.UUID == uuid })
+	w.Aside, w.Through = without(w.Aside, uuid), without(w.Through, uuid)
 	return w
 }
 
@@ -192,6 +200,9 @@ func (w waking) reachable(now int64) waking {
 
 func (w waking) queued(e device.CommandQueued, now int64) waking {
 	w.Waiting++
+	if e.PassesHold {
+		w.Through = append(slices.Clip(w.Through), e.UUID)
+	}
 	if at := microseconds(e.NotBefore); at > now {
 		w.Later = append(slices.Clip(w.Later), appointment{e.UUID, at, e.NoPush})
 		return w.appointed(now)
@@ -240,21 +251,28 @@ func (w waking) refused(e device.PushRefused, now int64) waking {
 
 // wants returns when the channel should be pushed; 0 if it should not.
 func (w waking) wants() int64 {
-	if !w.Token || w.Closed || w.Stopped {
+	if !w.Token || w.Closed || w.Stopped || w.Waiting > 0 && w.Reason != "asked" && !w.offers() {
 		return 0
 	}
 	return w.Due
 }
 
 // deviceAfter returns the waking after an event of its device that concerns all channels.
-func (w waking) deviceAfter(e domain.Event, own bool) waking {
+func (w waking) deviceAfter(e domain.Event, at time.Time, own bool) waking {
 	switch e := e.(type) {
 	case device.Authenticated:
 		if !e.Renewal {
-			return waking{Closed: true}
+			return waking{Closed: true, DeviceHeld: w.DeviceHeld, Held: w.Held}
 		}
-	case device.CheckedOut, device.SubjectErased:
+	case device.CheckedOut:
+		return waking{Closed: true, DeviceHeld: w.DeviceHeld, Held: w.Held}
+	case device.SubjectErased:
 		return waking{Closed: true}
+	case device.QueueHeld:
+		w.DeviceHeld = true
+	case device.QueueReleased:
+		w.DeviceHeld = false
+		return w.released(at.UnixMicro())
 	case device.TokenUpdated:
 		if e.Channel == "" && !own {
 			w.Closed = false

@@ -59,6 +59,7 @@ func (w *world) live(t *rapid.T) {
 		func() ([]domain.Event, error) { return d.RequestPush(channel, "asked") },
 		func() ([]domain.Event, error) { return d.RecordPush(w.push(t, d, channel)) },
 		func() ([]domain.Event, error) { return w.rare(t, d) },
+		func() ([]domain.Event, error) { return w.hold(t, d, channel) },
 		func() ([]domain.Event, error) { return nil, w.regroup(t) },
 		func() ([]domain.Event, error) { return nil, w.declare(t) },
 		func() ([]domain.Event, error) { return w.declares(t, d, channel) },
@@ -69,7 +70,7 @@ func (w *world) live(t *rapid.T) {
 		return
 	}
 	by := ada
-	if act != 3 && act != 4 && act != 8 && act != 12 {
+	if act != 3 && act != 4 && act != 8 && act != 11 && act != 13 {
 		by = eventstore.Actor{Kind: eventstore.ByDevice, ID: id}
 	}
 	w.by(by, eventstore.Stream{Kind: device.Kind, ID: id}, w.clock, events...)
@@ -111,10 +112,29 @@ func (w *world) order(t *rapid.T, d device.Device, channel device.ChannelID) ([]
 	if rapid.IntRange(0, 5).Draw(t, "expires") == 0 {
 		o.ExpiresAt = w.clock.Add(2 * time.Hour)
 	}
+	o.PassesHold = rapid.IntRange(0, 3).Draw(t, "passes") == 0
 	if rapid.IntRange(0, 3).Draw(t, "partial") == 0 {
 		o.Parameters = json.RawMessage(rapid.SampledFrom([]string{`{"ManagedAppsOnly":true}`, `{"Items":["Name"]}`}).Draw(t, "parameters"))
 	}
 	return d.Order(channel, o, rapid.Bool().Draw(t, "nopush"), w.clock)
+}
+
+// hold lets somebody hold or release a queue or a command.
+func (w *world) hold(t *rapid.T, d device.Device, channel device.ChannelID) ([]domain.Event, error) {
+	reason := rapid.SampledFrom([]string{"ticket 1", "ticket 2"}).Draw(t, "hold's reason")
+	uuid := "none"
+	if c, _ := d.Channel(channel); len(c.Queue) > 0 {
+		uuid = rapid.SampledFrom(c.Queue).Draw(t, "which").UUID
+	}
+	switch rapid.IntRange(0, 3).Draw(t, "hold") {
+	case 0:
+		return d.HoldQueue(channel, reason)
+	case 1:
+		return d.ReleaseQueue(channel, reason)
+	case 2:
+		return d.HoldCommand(uuid, reason)
+	}
+	return d.ReleaseCommand(uuid, reason)
 }
 
 func (w *world) connect(t *rapid.T, d device.Device, channel device.ChannelID) ([]domain.Event, error) {

@@ -123,7 +123,7 @@ func (d Device) next(channel ChannelID, newSession bool, at time.Time) (events [
 	}
 	var unfit []*Item
 	for {
-		best := c.best(newSession, at, unfit)
+		best := d.best(c, newSession, at, unfit)
 		if best == nil {
 			return events, false
 		}
@@ -137,10 +137,10 @@ func (d Device) next(channel ChannelID, newSession bool, at time.Time) (events [
 }
 
 // best returns the command that goes first among those that may be offered now, nil if there is none.
-func (c Channel) best(newSession bool, at time.Time, without []*Item) (best *Item) {
+func (d Device) best(c Channel, newSession bool, at time.Time, without []*Item) (best *Item) {
 	for _, item := range c.Queue {
 		switch {
-		case item.expired(at), item.Deferred && !newSession, at.Before(item.NotBefore), slices.Contains(without, item):
+		case item.expired(at), item.Deferred && !newSession, at.Before(item.NotBefore), d.holds(c.ID, item), slices.Contains(without, item):
 		case best == nil || item.before(best):
 			best = item
 		}

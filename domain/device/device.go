@@ -17,7 +17,7 @@ const Kind = "device"
 
 // Fold is the version of Evolve and of the Device's shape. Snapshots of another version are not used: count
 // it up with every change of either.
-const Fold = 4
+const Fold = 5
 
 // A Status says where an enrolment stands.
 type Status string
@@ -57,6 +57,8 @@ type Device struct {
 	Pairings       []Pairing // watches that may enrol beside the device; at most maxPairings
 	Clones         []string  // whom its certificate spoke as, oldest first; at most maxClones
 
+	Held []ChannelID // queues that somebody holds; an empty one is the device's, and its users' with it
+
 	LastSeen time.Time // the last event that the device itself caused
 	Channels []Channel // the device channel first
 	Settled  []string  // command UUIDs that ended lately, oldest first; at most rememberedUUIDs
@@ -91,6 +93,7 @@ type Item struct {
 	OutSince   time.Time
 	Judged     int  // the Revision at which it was found to suit
 	Deferred   bool // NotNow was said in the session that still goes on: not offered again before the next
+	Held       bool // somebody holds it
 }
 
 // A Key is an idempotency key and the command that it stood for.

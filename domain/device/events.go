@@ -20,6 +20,7 @@ func Events() []domain.Event {
 		IdentityPinned{}, IdentityReplaced{}, IdentityRefused{}, IdentityCloneSuspected{},
 		CommandQueued{}, CommandDelivered{}, CommandAcknowledged{}, CommandFailed{}, CommandFormatRejected{},
 		CommandDeferred{}, CommandCancelled{}, CommandSuperseded{}, CommandExpired{}, ResultUnmatched{},
+		QueueHeld{}, QueueReleased{}, CommandHeld{}, CommandReleased{},
 		PushRequested{}, PushAccepted{}, PushRefused{}, PresumedUnmanaged{}, Seen{}, MessageUnrecognised{},
 		SubjectErased{}, SecretRevealed{}, Disclosed{},
 	}
@@ -159,6 +160,7 @@ type Order struct {
 	Renews       bool            `json:",omitempty"` // it replaces the enrolment profile
 	Raw          bool            `json:",omitempty"` // a property list that somebody wrote himself: the catalogue refuses nothing of it
 	Against      string          `json:",omitempty"` // what the catalogue would have refused of it
+	PassesHold   bool            `json:",omitempty"` // it is delivered even while the queue is held
 }
 
 // A CommandQueued says that a command waits for a channel.
@@ -176,6 +178,7 @@ type CommandQueued struct {
 	Renews       bool            `json:",omitempty"` // it replaces the enrolment profile: what waits stays
 	Raw          bool            `json:",omitempty"` // a property list that somebody wrote himself
 	Against      string          `json:",omitempty"` // what the catalogue would have refused of it
+	PassesHold   bool            `json:",omitempty"` // it is delivered even while the queue is held
 	Parameters   json.RawMessage `seal:"personal" json:",omitempty"`
 	Body         Document        `seal:"secret" json:",omitempty"`
 }

@@ -53,6 +53,7 @@ func (d Device) evolve(e domain.Event, at time.Time) Device {
 	case SubjectErased:
 		if e.Channel != "" {
 			d.Channels = slices.DeleteFunc(slices.Clone(d.Channels), func(c Channel) bool { return c.ID == e.Channel })
+			d.Held = d.released(e.Channel)
 			return d
 		}
 		return Device{
@@ -93,6 +94,8 @@ func (d Device) evolveQueue(e domain.Event, at time.Time) Device {
 		return d.settled(e.Channel, e.UUID)
 	case CommandExpired:
 		return d.settled(e.Channel, e.UUID).unannounced(e.Channel, e.RequestType)
+	case QueueHeld, QueueReleased, CommandHeld, CommandReleased:
+		return d.evolveHold(e)
 	case DeclarationsAnnounced:
 		return d.with(e.Channel, func(c *Channel) { c.Announced = e.Token })
 	}
@@ -152,7 +155,7 @@ func (d Device) queued(e CommandQueued) Device {
 		c.Queue = append(slices.Clip(c.Queue), &Item{Order: Order{
 			UUID: e.UUID, RequestType: e.RequestType, Body: e.Body, Parameters: e.Parameters, Priority: e.Priority,
 			NotBefore: e.NotBefore, ExpiresAt: e.ExpiresAt, SupersedeKey: e.SupersedeKey, Reason: e.Reason, Key: e.Key,
-			Renews: e.Renews, Raw: e.Raw,
+			Renews: e.Renews, Raw: e.Raw, PassesHold: e.PassesHold,
 		}, Judged: d.Revision})
 	})
 }

@@ -45,6 +45,7 @@ func (d Device) Order(channel ChannelID, o Order, noPush bool, at time.Time) ([]
 	events := []domain.Event{CommandQueued{
 		Channel: channel, UUID: o.UUID, RequestType: o.RequestType, Priority: o.Priority, NotBefore: o.NotBefore,
 		ExpiresAt: o.ExpiresAt, SupersedeKey: o.SupersedeKey, Reason: o.Reason, Key: o.Key, NoPush: noPush, Renews: o.Renews, Raw: o.Raw, Against: o.Against,
+		PassesHold: o.PassesHold,
 		Parameters: o.Parameters, Body: o.Body,
 	}}
 	for _, item := range c.Queue {
@@ -87,14 +88,23 @@ func (d Device) Keyed(key string) (uuid string, known bool) {
 
 // Cancel decides what follows when somebody takes a waiting command back.
 func (d Device) Cancel(uuid, reason string) ([]domain.Event, error) {
-	item, channel, waits := d.Item(uuid)
-	if !waits {
-		if slices.Contains(d.Settled, uuid) {
-			return nil, domain.Refusef(domain.Conflict, "the command has ended already")
-		}
-		return nil, domain.Refusef(domain.NotFound, "no such command waits for the device")
+	item, channel, err := d.waits(uuid)
+	if err != nil {
+		return nil, err
 	}
 	return []domain.Event{CommandCancelled{channel, uuid, item.RequestType, reason}}, nil
+}
+
+// waits returns the waiting command with the UUID, or the refusal if none waits.
+func (d Device) waits(uuid string) (Item, ChannelID, error) {
+	item, channel, waits := d.Item(uuid)
+	switch {
+	case waits:
+		return item, channel, nil
+	case slices.Contains(d.Settled, uuid):
+		return Item{}, "", domain.Refusef(domain.Conflict, "the command has ended already")
+	}
+	return Item{}, "", domain.Refusef(domain.NotFound, "no such command waits for the device")
 }
 
 // ClearQueue decides what follows when somebody takes back all that waits for the device and its users.

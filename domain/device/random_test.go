@@ -20,6 +20,12 @@ type life struct {
 	issued   int
 	heard    []device.Report // what was said before, to be said again
 	kept     []keptDevice
+	holds    map[device.ChannelID]bool
+}
+
+// held reports whether a hold keeps the command from being delivered.
+func (l *life) held(f *fate) bool {
+	return f.held || (l.holds[""] || l.holds[f.channel]) && !f.PassesHold
 }
 
 // A fate is what must be true of one command.
@@ -31,6 +37,7 @@ type fate struct {
 	out      bool
 	deferred bool // ever
 	shelved  bool // put off by a status that nobody knows, in this session
+	held     bool
 }
 
 // A keptDevice is an earlier Device and what it looked like then.
@@ -102,10 +109,18 @@ func (l *life) keep(d device.Device) { l.kept = append(l.kept, keptDevice{d, loo
 func (l *life) record(t *rapid.T, e domain.Event) {
 	switch e := e.(type) {
 	case device.CommandQueued:
-		o := device.Order{UUID: e.UUID, Priority: e.Priority, NotBefore: e.NotBefore, ExpiresAt: e.ExpiresAt, SupersedeKey: e.SupersedeKey}
+		o := device.Order{UUID: e.UUID, Priority: e.Priority, NotBefore: e.NotBefore, ExpiresAt: e.ExpiresAt, SupersedeKey: e.SupersedeKey, PassesHold: e.PassesHold}
 		l.commands[e.UUID] = &fate{Order: o, channel: e.Channel, number: l.issued}
 	case device.CommandDelivered:
 		l.delivered(t, e)
+	case device.QueueHeld:
+		l.holds[e.Channel] = true
+	case device.QueueReleased:
+		delete(l.holds, e.Channel)
+	case device.CommandHeld:
+		l.waiting(t, e.UUID, e.Channel).held = true
+	case device.CommandReleased:
+		l.waiting(t, e.UUID, e.Channel).held = false
 	case device.CommandDeferred:
 		f := l.waiting(t, e.UUID, e.Channel)
 		f.deferred, f.out = true, false
@@ -161,6 +176,8 @@ func (l *life) delivered(t *rapid.T, e device.CommandDelivered) {
 	switch {
 	case !c.Enrolled || l.device.Status != device.StatusEnrolled && l.device.Status != device.StatusPresumedUnmanaged:
 		t.Fatalf("%s was delivered to a device that is %s, on a channel that is %+v", e.UUID, l.device.Status, c)
+	case l.held(f):
+		t.Fatalf("%s was delivered though it is held", e.UUID)
 	case l.now.Before(f.NotBefore):
 		t.Fatalf("%s was delivered before its time", e.UUID)
 	case !f.out && !f.ExpiresAt.IsZero() && !l.now.Before(f.ExpiresAt):
@@ -171,7 +188,7 @@ func (l *life) delivered(t *rapid.T, e device.CommandDelivered) {
 			other.shelved = false
 		}
 		first := other.Priority > f.Priority || other.Priority == f.Priority && other.number < f.number
-		if !other.ended && other.channel == e.Channel && !other.deferred && !other.shelved && !l.now.Before(other.NotBefore) && (first || f.deferred) && other != f {
+		if !other.ended && other.channel == e.Channel && !other.deferred && !other.shelved && !l.held(other) && !l.now.Before(other.NotBefore) && (first || f.deferred) && other != f {
 			t.Fatalf("%s was delivered, and %s should have been", e.UUID, other.UUID)
 		}
 	}
@@ -254,6 +271,7 @@ func (l *life) order(t *rapid.T) {
 	o.Raw = rapid.IntRange(0, 4).Draw(t, "raw") == 0
 	o.Priority = rapid.IntRange(0, 1).Draw(t, "priority")
 	o.SupersedeKey = rapid.SampledFrom([]string{"", "", "wifi"}).Draw(t, "supersede key")
+	o.PassesHold = rapid.IntRange(0, 3).Draw(t, "passes a hold") == 0
 	if rapid.IntRange(0, 3).Draw(t, "later") == 0 {
 		o.NotBefore = l.now.Add(time.Hour)
 	}
@@ -302,6 +320,8 @@ func (l *life) actions() map[string]func(*rapid.T) {
 			list, err := l.device.Cancel(fmt.Sprint("command ", rapid.IntRange(0, l.issued).Draw(t, "which")), "no")
 			l.happen(t, list, err)
 		},
+		"hold":    func(t *rapid.T) { l.hold(t) },
+		"release": func(t *rapid.T) { l.release(t) },
 		"leave": func(t *rapid.T) {
 			if rapid.IntRange(0, 3).Draw(t, "really") == 0 {
 				list, err := l.device.CheckOut()
@@ -320,6 +340,23 @@ func (l *life) actions() map[string]func(*rapid.T) {
 	}
 }
 
+// hold lets somebody hold a queue or a command.
+func (l *life) hold(t *rapid.T) {
+	list, err := l.device.HoldQueue(drawChannel(t), "why not")
+	if rapid.Bool().Draw(t, "one command") {
+		list, err = l.device.HoldCommand(fmt.Sprint("command ", rapid.IntRange(0, l.issued).Draw(t, "which")), "why not")
+	}
+	l.happen(t, list, err)
+}
+
+func (l *life) release(t *rapid.T) {
+	list, err := l.device.ReleaseQueue(drawChannel(t), "")
+	if rapid.Bool().Draw(t, "one command") {
+		list, err = l.device.ReleaseCommand(fmt.Sprint("command ", rapid.IntRange(0, l.issued).Draw(t, "which")), "")
+	}
+	l.happen(t, list, err)
+}
+
 // check compares the queues with the record: what has not ended waits, in its channel, in order, once.
 func (l *life) check(t *rapid.T) {
 	waits := 0
@@ -327,7 +364,7 @@ func (l *life) check(t *rapid.T) {
 		last := -1
 		for _, item := range c.Queue {
 			f := l.waiting(t, item.UUID, c.ID)
-			if f.number <= last || item.Out != f.out || (item.Deferrals > 0) != f.deferred {
+			if f.number <= last || item.Out != f.out || item.Held != f.held || (item.Deferrals > 0) != f.deferred {
 				t.Fatalf("the queue holds %+v, whose fate is %+v", item, f)
 			}
 			last = f.number
@@ -351,7 +388,7 @@ func (l *life) check(t *rapid.T) {
 
 func TestALifeLosesNoCommand(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l := &life{now: morning, commands: map[string]*fate{}}
+		l := &life{now: morning, commands: map[string]*fate{}, holds: map[device.ChannelID]bool{}}
 		l.enroll(t)
 		t.Repeat(l.actions())
 		l.comeToRest(t)
@@ -361,6 +398,16 @@ func TestALifeLosesNoCommand(t *testing.T) {
 // comeToRest lets every channel that still can speak do all that it was told.
 func (l *life) comeToRest(t *rapid.T) {
 	l.now = l.now.Add(24 * time.Hour)
+	for channel := range l.holds {
+		list, err := l.device.ReleaseQueue(channel, "")
+		l.happen(t, list, err)
+	}
+	for uuid, f := range l.commands {
+		if !f.ended && f.held {
+			list, err := l.device.ReleaseCommand(uuid, "")
+			l.happen(t, list, err)
+		}
+	}
 	for _, c := range l.device.Channels {
 		l.session(t, c.ID, func() string { return device.Acknowledged })
 		after, _ := l.device.Channel(c.ID)
@@ -373,7 +420,7 @@ func (l *life) comeToRest(t *rapid.T) {
 
 func TestARepeatedConnectDecidesNothingNew(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l := &life{now: morning, commands: map[string]*fate{}}
+		l := &life{now: morning, commands: map[string]*fate{}, holds: map[device.ChannelID]bool{}}
 		l.enroll(t)
 		for range rapid.IntRange(1, 10).Draw(t, "orders") {
 			l.order(t)
