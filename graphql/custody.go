@@ -53,6 +53,7 @@ func secretFields(kind *graphql.Enum) func() graphql.Fields {
 			"kind":           get("", must(kind), func(s secret) any { return string(s.Kind) }),
 			"counts":         get("It is the newest of its kind.", must(graphql.Boolean), func(s secret) any { return s.Counts }),
 			"until":          get("When another took its place, or it became worthless; null if nothing tells that it did.", timeScalar, func(s secret) any { return s.Until }),
+			"pending":        get("Of passwords: the Mac has not acknowledged it yet.", must(graphql.Boolean), func(s secret) any { return s.Pending }),
 			"since":          get("When it came, or was ordered.", must(timeScalar), func(s secret) any { return s.Since }),
 			"position":       get("Of the event that holds it.", must(graphql.ID), func(s secret) any { return position(s.Position) }),
 			"commandUuid":    get("Of the command that it is part of, or whose answer it is.", graphql.ID, func(s secret) any { return orNull(s.UUID) }),

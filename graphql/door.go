@@ -38,6 +38,7 @@ type Door struct {
 	Groups       *handlers.Groups
 	Declarations *handlers.Declarations
 	Secrets      *handlers.Secrets
+	Passwords    *handlers.Passwords
 	Custody      Custody
 	Tokens       Tokens
 	Pseudonyms   Pseudonyms

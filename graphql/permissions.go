@@ -68,6 +68,14 @@ var permissions = map[string]permission{
 
 	"Mutation.rebuildViews": administer,
 
+	"Mutation.rotateRecoveryLock":     change,
+	"Mutation.clearRecoveryLock":      change,
+	"Mutation.checkRecoveryLock":      change,
+	"Mutation.rotateFirmwarePassword": change,
+	"Mutation.clearFirmwarePassword":  change,
+	"Mutation.checkFirmwarePassword":  change,
+	"Mutation.lockMac":                change,
+
 	"Device":                read,
 	"DeviceConnection":      read,
 	"DeviceEdge":            read,

@@ -31,9 +31,27 @@ func TypedOrder(requestType string, parameters map[string]any, uuid string) (dev
 		return device.Order{}, domain.Refusef(domain.Invalid, "the parameters make no property list")
 	}
 	shown, err := masked(requestType, parameters)
-	return device.Order{
+	o := device.Order{
 		UUID: uuid, RequestType: requestType, Body: body, Parameters: shown, Renews: renews(requestType, value.Native()["Payload"]),
-	}, err
+	}
+	o.Password, o.Clears = passwordIn(requestType, value.Native())
+	return o, err
+}
+
+// passwordKeys are the keys of what a command sets or verifies, and whoever orders it may not know later.
+var passwordKeys = map[string]string{
+	"SetRecoveryLock": "NewPassword", "SetFirmwarePassword": "NewPassword",
+	"VerifyRecoveryLock": "Password", "VerifyFirmwarePassword": "Password",
+}
+
+// passwordIn returns the password that a command sets or verifies, and whether it takes one away.
+func passwordIn(requestType string, keys map[string]any) (password string, clears bool) {
+	key, has := passwordKeys[requestType]
+	if !has {
+		return "", false
+	}
+	password, is := keys[key].(string)
+	return password, is && password == "" && key == "NewPassword"
 }
 
 // renews reports whether an InstallProfile with this payload replaces the enrolment profile.
@@ -82,11 +100,16 @@ func RawOrder(plistBody []byte) (device.Order, error) {
 	var payload []byte // base64 in JSON; what is none is no profile
 	_ = json.Unmarshal(raw.Command["Payload"], &payload)
 	shown, err := maskedRaw(requestType, raw.Command)
-	return device.Order{
+	o := device.Order{
 		Raw: true, Against: against(requestType, text),
 		UUID: raw.CommandUUID, RequestType: requestType, Body: bytes.Clone(plistBody), Parameters: shown,
 		Renews: renews(requestType, payload),
-	}, err
+	}
+	var password any
+	if key, has := passwordKeys[requestType]; has && json.Unmarshal(raw.Command[key], &password) == nil {
+		o.Password, o.Clears = passwordIn(requestType, map[string]any{key: password})
+	}
+	return o, err
 }
 
 // against says what the catalogue has against a message's command, or nothing.

@@ -240,10 +240,18 @@ func (f *facts) acknowledged(tx Tx, r *record, e device.CommandAcknowledged) err
 			return f.flat(tx, r, e.Result, "GlobalRestrictions", prefix+"restriction.", true)
 		})
 	}
+	if key, is := passwordFacts[e.RequestType]; is && e.Channel == "" {
+		return f.say(tx, r, statement{key, device.PasswordAnswer(e)})
+	}
 	if l, is := lists[e.RequestType]; is {
 		return f.list(tx, r, l, prefix, e.Result)
 	}
 	return nil
+}
+
+// passwordFacts are what a Mac says about a password that this server knows: whether it is the right one.
+var passwordFacts = map[string]string{
+	"VerifyRecoveryLock": "security.RecoveryLockVerified", "VerifyFirmwarePassword": "security.FirmwarePasswordVerified",
 }
 
 // responses tells what a device answered to a DeviceInformation.

@@ -83,7 +83,8 @@ func factsNeed(e domain.Event) bool {
 		return true
 	case device.CommandAcknowledged:
 		_, is := lists[e.RequestType]
-		return is || e.RequestType == "DeviceInformation" || e.RequestType == "SecurityInfo" || e.RequestType == "Restrictions"
+		_, password := passwordFacts[e.RequestType]
+		return is || password || e.RequestType == "DeviceInformation" || e.RequestType == "SecurityInfo" || e.RequestType == "Restrictions"
 	case device.CommandQueued:
 		_, is := lists[e.RequestType]
 		return is

@@ -4,6 +4,8 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/rollcall-mdm/rollcall/domain"
@@ -31,7 +33,8 @@ type Secret struct {
 	UUID         string // of the command that it is part of, or whose answer it is
 	Since        time.Time
 	Until        time.Time // when it ceased to count; zero while it may count
-	Counts       bool      // it is the newest of its kind
+	Counts       bool      // it is the newest of its kind; of passwords, the newest that the device has acknowledged, if there is one
+	Pending      bool      // of passwords: the device has not acknowledged it
 	Revealed     int       // how often secrets of its kind were
 	LastRevealed time.Time
 }
@@ -67,11 +70,11 @@ func (s secrets) command(tx Tx, r *record) error {
 	switch e := r.event.(type) {
 	case device.CommandQueued:
 		if kind := orderedSecret(e); kind != "" {
-			return s.add(tx, r, kind, e.UUID, 0)
+			return s.add(tx, r, kind, e.UUID, 0, e.Clears)
 		}
 	case device.CommandDelivered:
 		if secretsOrdered[e.RequestType].kind != "" {
-			return tx.Exec(`UPDATE secrets SET sure = 1 WHERE device = ? AND kind = ? AND position = ?`, r.device, string(secretsOrdered[e.RequestType].kind), r.command)
+			return tx.Exec(`UPDATE secrets SET sure = 1 WHERE device = ? AND kind = ? AND position = ? AND sure = 0`, r.device, string(secretsOrdered[e.RequestType].kind), r.command)
 		}
 	case device.CommandFailed:
 		return s.ended(tx, r, e.RequestType, 1)
@@ -85,6 +88,8 @@ func (s secrets) command(tx Tx, r *record) error {
 		return s.ended(tx, r, e.RequestType, 0)
 	case device.CommandAcknowledged:
 		return s.acknowledged(tx, r, e)
+	case device.ResultUnmatched:
+		return s.late(tx, r, e)
 	}
 	return nil
 }
@@ -137,21 +142,48 @@ func (s secrets) acknowledged(tx Tx, r *record, e device.CommandAcknowledged) er
 	if p.kind == "" || e.Channel != "" {
 		return nil
 	}
+	if isPassword(p.kind) && !device.PasswordAnswer(e) {
+		return s.ended(tx, r, e.RequestType, 1)
+	}
 	set, err := one(tx, `SELECT 1 FROM secrets WHERE device = ? AND kind = ? AND position = ?`, []any{r.device, string(p.kind), r.command}, func(Row) {})
 	if err != nil || !set {
 		return err
 	}
-	return s.past(tx, r, p.kind, r.command)
+	if err := s.past(tx, r, p.kind, r.command); err != nil || !isPassword(p.kind) {
+		return err
+	}
+	if err := tx.Exec(`DELETE FROM secrets WHERE device = ? AND kind = ? AND position = ? AND clears = 1`, r.device, string(p.kind), r.command); err != nil {
+		return err
+	}
+	return tx.Exec(`UPDATE secrets SET sure = 2 WHERE device = ? AND kind = ? AND position = ?`, r.device, string(p.kind), r.command)
+}
+
+// isPassword reports whether a secret is one that counts once the device has acknowledged it, and not before.
+func isPassword(kind device.SecretKind) bool {
+	return kind == device.RecoveryLock || kind == device.FirmwarePassword
+}
+
+// late keeps what an answer holds that belonged to no waiting command.
+func (s secrets) late(tx Tx, r *record, e device.ResultUnmatched) error {
+	if e.Channel != "" || len(r.env.Secret) == 0 {
+		return nil
+	}
+	for _, requestType := range slices.Sorted(maps.Keys(secretsAnswered)) {
+		if p := secretsAnswered[requestType]; p.stands(e.Result) {
+			return s.only(tx, r, p.kind, e.UUID)
+		}
+	}
+	return nil
 }
 
 // past says that the secrets of a kind that came before a position count no more. What no device has seen yet is still to come.
 func (s secrets) past(tx Tx, r *record, kind device.SecretKind, before int64) error {
 	if err := tx.Exec(`INSERT INTO secrets_past (device, kind, position, uuid, until)
-		SELECT device, kind, position, uuid, ? FROM secrets WHERE device = ? AND kind = ? AND position < ? AND sure = 1`,
+		SELECT device, kind, position, uuid, ? FROM secrets WHERE device = ? AND kind = ? AND position < ? AND sure > 0 AND clears = 0`,
 		r.position, r.device, string(kind), before); err != nil {
 		return err
 	}
-	return tx.Exec(`DELETE FROM secrets WHERE device = ? AND kind = ? AND position < ? AND sure = 1`, r.device, string(kind), before)
+	return tx.Exec(`DELETE FROM secrets WHERE device = ? AND kind = ? AND position < ? AND sure > 0`, r.device, string(kind), before)
 }
 
 // ended forgets what a command would have set that was never carried out. One that was handed out and then taken back
@@ -164,8 +196,9 @@ func (s secrets) ended(tx Tx, r *record, requestType string, though int) error {
 	return tx.Exec(`DELETE FROM secrets WHERE device = ? AND kind = ? AND position = ? AND sure <= ?`, r.device, string(p.kind), r.command, though)
 }
 
-func (s secrets) add(tx Tx, r *record, kind device.SecretKind, uuid string, sure int) error {
-	return tx.Exec(`INSERT INTO secrets (device, kind, position, uuid, sure) VALUES (?, ?, ?, ?, ?)`, r.device, string(kind), r.position, uuid, sure)
+func (s secrets) add(tx Tx, r *record, kind device.SecretKind, uuid string, sure int, clears bool) error {
+	return tx.Exec(`INSERT INTO secrets (device, kind, position, uuid, sure, clears) VALUES (?, ?, ?, ?, ?, ?)`,
+		r.device, string(kind), r.position, uuid, sure, boolInt(clears))
 }
 
 func (s secrets) none(tx Tx, r *record, kind device.SecretKind) error {
@@ -177,7 +210,7 @@ func (s secrets) only(tx Tx, r *record, kind device.SecretKind, uuid string) err
 	if err := s.none(tx, r, kind); err != nil {
 		return err
 	}
-	return s.add(tx, r, kind, uuid, 1)
+	return s.add(tx, r, kind, uuid, 1, false)
 }
 
 // erased forgets all of a device. That they were revealed is told by the log.
@@ -199,17 +232,20 @@ func secretsNeed(e domain.Event) bool {
 	case device.CommandQueued:
 		return e.Channel == "" && secretsOrdered[e.RequestType].kind != ""
 	case device.CommandAcknowledged:
-		return secretsAnswered[e.RequestType].kind != ""
+		return secretsAnswered[e.RequestType].kind != "" || isPassword(secretsOrdered[e.RequestType].kind)
+	case device.ResultUnmatched:
+		return e.Channel == ""
 	}
 	return false
 }
 
 // secretsListed are the secrets of a device from newest to oldest, each with whether it is the one of its kind that counts.
-const secretsListed = `SELECT s.kind, s.position, s.uuid, t.time, COALESCE(u.time, 0), COALESCE(v.n, 0), COALESCE(l.time, 0), s.counts
-	FROM (SELECT device, kind, position, uuid, 0 AS until,
-			position = (SELECT MAX(n.position) FROM secrets n WHERE n.device = c.device AND n.kind = c.kind) AS counts
-			FROM secrets c WHERE device = ?
-		UNION ALL SELECT device, kind, position, uuid, until, 0 = 1 FROM secrets_past WHERE device = ?) s
+const secretsListed = `SELECT s.kind, s.position, s.uuid, t.time, COALESCE(u.time, 0), COALESCE(v.n, 0), COALESCE(l.time, 0), s.counts, s.sure
+	FROM (SELECT device, kind, position, uuid, sure, 0 AS until,
+			position = COALESCE((SELECT MAX(n.position) FROM secrets n WHERE n.device = c.device AND n.kind = c.kind AND n.sure = 2),
+				(SELECT MAX(n.position) FROM secrets n WHERE n.device = c.device AND n.kind = c.kind AND n.clears = 0)) AS counts
+			FROM secrets c WHERE device = ? AND clears = 0
+		UNION ALL SELECT device, kind, position, uuid, 2, until, 0 = 1 FROM secrets_past WHERE device = ?) s
 	JOIN timeline t ON t.position = s.position
 	LEFT JOIN timeline u ON u.position = s.until
 	LEFT JOIN secrets_revealed v ON v.device = s.device AND v.kind = s.kind
@@ -218,9 +254,11 @@ const secretsListed = `SELECT s.kind, s.position, s.uuid, t.time, COALESCE(u.tim
 // mostSecrets is how many secrets of a device are listed at most: the newest.
 const mostSecrets = 1000
 
-// Secrets lists the secrets that the log holds of a device: of each kind the one that counts, which is the newest.
+// Secrets lists the secrets that the log holds of a device: of each kind the one that counts, and after it those passwords
+// that are to take its place.
 func (v *Views) Secrets(ctx context.Context, id string) ([]Secret, error) {
-	return v.secrets(ctx, id, ` WHERE s.counts ORDER BY s.kind`)
+	return v.secrets(ctx, id, ` WHERE s.counts OR s.until = 0 AND s.sure < 2 AND s.kind IN (?, ?) ORDER BY s.kind, s.counts DESC, s.position DESC`,
+		string(device.RecoveryLock), string(device.FirmwarePassword))
 }
 
 // SecretHistory lists all secrets that the log holds of a device, those that count no more too: the newest thousand, the
@@ -249,6 +287,8 @@ func (v *Views) secrets(ctx context.Context, id, which string, values ...any) (l
 				Kind: device.SecretKind(r.Text(0)), Position: eventstore.Position(r.Int(1)), UUID: r.Text(2), Since: moment(r.Int(3)),
 				Until: moment(r.Int(4)), Revealed: int(r.Int(5)), LastRevealed: moment(r.Int(6)), Counts: r.Int(7) != 0,
 			})
+			last := &list[len(list)-1]
+			last.Pending = isPassword(last.Kind) && r.Int(8) < 2
 			return nil
 		})
 	})

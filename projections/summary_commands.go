@@ -17,7 +17,9 @@ var (
 		"CertificateList":         "asked %s for its certificates",
 		"ProvisioningProfileList": "asked %s for its provisioning profiles",
 		"Restrictions":            "asked %s for its restrictions", "ManagedApplicationList": "asked %s for its managed apps",
-		"UserList": "asked %s for its users", "AvailableOSUpdates": "asked %s which updates it could install",
+		"VerifyRecoveryLock":     "asked %s whether its recovery lock is the one that is known",
+		"VerifyFirmwarePassword": "asked %s whether its firmware password is the one that is known",
+		"UserList":               "asked %s for its users", "AvailableOSUpdates": "asked %s which updates it could install",
 	}
 	done = map[string]string{
 		"DeviceLock": "locked %s", "EraseDevice": "erased %s", "ClearPasscode": "cleared the passcode of %s",
@@ -25,6 +27,8 @@ var (
 		"RemoveProfile": "removed a profile from %s", "InstallApplication": "had %s accept an app",
 		"RemoveApplication": "removed an app from %s", "Settings": "changed settings of %s",
 		"DeviceConfigured":      "released %s from Setup Assistant",
+		"SetRecoveryLock":       "set the recovery lock of %s",
+		"SetFirmwarePassword":   "set the firmware password of %s",
 		"DeclarativeManagement": "sent %s word of its declarations",
 	}
 )
@@ -40,7 +44,7 @@ func summariseCommand(e domain.Event, s Scene) string {
 		}
 		return fmt.Sprintf("%s was handed %s%s", who, e.RequestType, orderedBy(s))
 	case device.CommandAcknowledged:
-		return fmt.Sprintf("%s acknowledged %s%s%s", who, e.RequestType, orderedBy(s), since(s))
+		return fmt.Sprintf("%s %s %s%s%s", who, acknowledged(e), e.RequestType, orderedBy(s), since(s))
 	case device.CommandFailed:
 		return fmt.Sprintf("%s could not do %s%s%s", who, e.RequestType, orderedBy(s), because(firstError(e.ErrorChain)))
 	case device.CommandFormatRejected:
@@ -60,6 +64,17 @@ func summariseCommand(e domain.Event, s Scene) string {
 		return who + " answered " + unmatched(e)
 	}
 	return ""
+}
+
+// acknowledged tells how a command was acknowledged: one about a password may have been done, and come to nothing.
+func acknowledged(e device.CommandAcknowledged) string {
+	if passwordFacts[e.RequestType] != "" && len(e.Result) > 0 && !device.PasswordAnswer(e) {
+		return "was told another password than it has, and acknowledged"
+	}
+	if e.RequestType == "SetFirmwarePassword" && len(e.Result) > 0 && !device.PasswordAnswer(e) {
+		return "kept the password that it has, and acknowledged"
+	}
+	return "acknowledged"
 }
 
 // unmatched tells of an answer that belongs to no waiting command.

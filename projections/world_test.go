@@ -38,7 +38,7 @@ func newWorld() *world {
 
 var worldTypes = []string{
 	"DeviceInformation", "SecurityInfo", "InstalledApplicationList", "ProfileList", "ManagedApplicationList",
-	"UserList", "Restrictions", "DeviceConfigured", "DeviceLock",
+	"UserList", "Restrictions", "DeviceConfigured", "DeviceLock", "SetRecoveryLock", "SetFirmwarePassword", "VerifyRecoveryLock",
 }
 
 // live lets something happen, some of it impossible, which then does not.
@@ -116,6 +116,11 @@ func (w *world) order(t *rapid.T, d device.Device, channel device.ChannelID) ([]
 	if rapid.IntRange(0, 3).Draw(t, "partial") == 0 {
 		o.Parameters = json.RawMessage(rapid.SampledFrom([]string{`{"ManagedAppsOnly":true}`, `{"Items":["Name"]}`}).Draw(t, "parameters"))
 	}
+	if strings.Contains(o.RequestType, "Password") || strings.Contains(o.RequestType, "Recovery") {
+		o.Password = rapid.SampledFrom([]string{"", "one", "two"}).Draw(t, "password")
+		o.Clears, o.Raw = o.Password == "", true
+		o.Parameters = json.RawMessage(`{"NewPassword":"•••","Password":"•••"}`)
+	}
 	return d.Order(channel, o, rapid.Bool().Draw(t, "nopush"), w.clock)
 }
 
@@ -172,6 +177,10 @@ func worldResult(t *rapid.T, requestType string) json.RawMessage {
 		return json.RawMessage(`{"InstalledApplicationList":[` + worldList(t, `{"Identifier":"app%d","Version":"%s","Name":"A long name, so that the value is no short one"}`) + `]}`)
 	case "ProfileList":
 		return json.RawMessage(`{"ProfileList":[` + worldList(t, `{"PayloadIdentifier":"profile%d","PayloadVersion":%s}`) + `]}`)
+	case "SetFirmwarePassword":
+		return json.RawMessage(fmt.Sprintf(`{"SetFirmwarePassword":{"PasswordChanged":%t}}`, rapid.Bool().Draw(t, "changed")))
+	case "VerifyRecoveryLock":
+		return json.RawMessage(fmt.Sprintf(`{"PasswordVerified":%t}`, rapid.Bool().Draw(t, "verified")))
 	case "UserList":
 		return json.RawMessage(`{"Users":[` + worldList(t, `{"UserName":"user%d","DataUsed":%s}`) + `]}`)
 	case "ManagedApplicationList":

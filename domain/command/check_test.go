@@ -107,7 +107,7 @@ func (s *spoiler) value(shape *shape, path string, v any, set func(any)) {
 		s.refused(path, "a value that Apple does not name")
 	}
 	if shape.pattern != nil {
-		set(canary)
+		set(canary + "ü")
 		s.refused(path, "a value out of form")
 	}
 	set(v)

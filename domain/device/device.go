@@ -54,6 +54,8 @@ type Device struct {
 
 	UnlockToken    []byte
 	BootstrapToken []byte
+	Recovery       Password // the lock of macOS Recovery
+	Firmware       Password
 	Pairings       []Pairing // watches that may enrol beside the device; at most maxPairings
 	Clones         []string  // whom its certificate spoke as, oldest first; at most maxClones
 
@@ -139,12 +141,12 @@ func (c Channel) Reachable() bool { return c.Enrolled && len(c.Token) > 0 && c.P
 
 // Size returns the device's approximate size in memory, in bytes.
 func Size(d Device) int {
-	n := 560 + len(d.UnlockToken) + len(d.BootstrapToken) + 40*len(d.Settled) + 64*len(d.Keys) + 160*len(d.Pairings) + 40*len(d.Clones) +
+	n := 800 + len(d.UnlockToken) + len(d.BootstrapToken) + 40*len(d.Settled) + 64*len(d.Keys) + 160*len(d.Pairings) + 40*len(d.Clones) +
 		48*len(d.Things.Foreign) + 48*len(d.Things.Apps)
 	for _, c := range d.Channels {
 		n += 260 + len(c.Token) + len(c.PushMagic) + 180*len(c.Told)
 		for _, item := range c.Queue {
-			n += 270 + len(item.Body) + len(item.Parameters)
+			n += 290 + len(item.Password) + len(item.Body) + len(item.Parameters)
 		}
 	}
 	return n

@@ -161,6 +161,8 @@ type Order struct {
 	Raw          bool            `json:",omitempty"` // a property list that somebody wrote himself: the catalogue refuses nothing of it
 	Against      string          `json:",omitempty"` // what the catalogue would have refused of it
 	PassesHold   bool            `json:",omitempty"` // it is delivered even while the queue is held
+	Password     string          `json:",omitempty"` // that it sets or verifies; a secret
+	Clears       bool            `json:",omitempty"` // it takes a password away, and sets none
 }
 
 // A CommandQueued says that a command waits for a channel.
@@ -179,8 +181,10 @@ type CommandQueued struct {
 	Raw          bool            `json:",omitempty"` // a property list that somebody wrote himself
 	Against      string          `json:",omitempty"` // what the catalogue would have refused of it
 	PassesHold   bool            `json:",omitempty"` // it is delivered even while the queue is held
+	Clears       bool            `json:",omitempty"` // it takes a password away, and sets none
 	Parameters   json.RawMessage `seal:"personal" json:",omitempty"`
 	Body         Document        `seal:"secret" json:",omitempty"`
+	Password     string          `seal:"secret" json:",omitempty"` // that it sets or verifies
 }
 
 // A CommandDelivered says that a command was handed to its channel. It waits on until an answer comes.

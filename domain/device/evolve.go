@@ -70,7 +70,7 @@ func (d Device) evolveQueue(e domain.Event, at time.Time) Device {
 	case CommandQueued:
 		return d.queued(e)
 	case CommandDelivered:
-		return d.delivered(e, at).seen(at)
+		return d.delivered(e, at).passwordHanded(e.RequestType, at).seen(at)
 	case CommandDeferred:
 		return d.deferred(e.Channel, e.UUID, true).seen(at)
 	case ResultUnmatched:
@@ -82,7 +82,7 @@ func (d Device) evolveQueue(e domain.Event, at time.Time) Device {
 		if e.Channel == "" && e.RequestType == "DeviceConfigured" {
 			d.Awaiting = false
 		}
-		d = d.tells(e)
+		d = d.tells(e).passwordAnswered(e, at)
 		return d.settled(e.Channel, e.UUID).seen(at)
 	case CommandFailed:
 		return d.settled(e.Channel, e.UUID).seen(at)
@@ -155,7 +155,7 @@ func (d Device) queued(e CommandQueued) Device {
 		c.Queue = append(slices.Clip(c.Queue), &Item{Order: Order{
 			UUID: e.UUID, RequestType: e.RequestType, Body: e.Body, Parameters: e.Parameters, Priority: e.Priority,
 			NotBefore: e.NotBefore, ExpiresAt: e.ExpiresAt, SupersedeKey: e.SupersedeKey, Reason: e.Reason, Key: e.Key,
-			Renews: e.Renews, Raw: e.Raw, PassesHold: e.PassesHold,
+			Renews: e.Renews, Raw: e.Raw, PassesHold: e.PassesHold, Password: e.Password, Clears: e.Clears,
 		}, Judged: d.Revision})
 	})
 }

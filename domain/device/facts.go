@@ -19,6 +19,11 @@ type Facts struct {
 	SharedIPad    command.Fact
 	UserEnrolment command.Fact
 	Rights        int // of the enrolment profile
+
+	AppleSilicon     command.Fact
+	RecoveryLocked   command.Fact // a Mac has a recovery lock
+	FirmwareLocked   command.Fact // a Mac has a firmware password
+	FirmwareChanging command.Fact // and is to get another one when it restarts
 }
 
 // Things are what decides which of the things on a device this server may take away again.
@@ -56,6 +61,9 @@ func (d Device) Suits(channel ChannelID, requestType string, params json.RawMess
 		_ = json.Unmarshal(params, &keys) // what is no object has no keys that could be judged
 	}
 	if err := spec.Suits(d.target(channel), keys); err != nil {
+		return err
+	}
+	if err := d.chip(requestType); err != nil {
 		return err
 	}
 	return d.removes(channel, requestType, keys)
@@ -149,6 +157,7 @@ func (d Device) toldInformation(result json.RawMessage) Device {
 		QueryResponses struct {
 			OSVersion, ProductName    string
 			IsSupervised, IsMultiUser *bool
+			IsAppleSilicon            *bool
 		}
 	}
 	if json.Unmarshal(result, &told) != nil {
@@ -164,23 +173,29 @@ func (d Device) toldInformation(result json.RawMessage) Device {
 		}
 		tell(&f.Supervised, r.IsSupervised)
 		tell(&f.SharedIPad, r.IsMultiUser)
+		tell(&f.AppleSilicon, r.IsAppleSilicon)
 	})
 }
 
 func (d Device) toldSecurity(result json.RawMessage) Device {
 	var told struct {
 		SecurityInfo struct {
-			ManagementStatus struct{ EnrolledViaDEP, UserApprovedEnrollment, IsUserEnrollment *bool }
+			ManagementStatus       struct{ EnrolledViaDEP, UserApprovedEnrollment, IsUserEnrollment *bool }
+			FirmwarePasswordStatus struct{ PasswordExists, ChangePending *bool }
+			IsRecoveryLockEnabled  *bool
 		}
 	}
 	if json.Unmarshal(result, &told) != nil {
 		return d
 	}
-	r := told.SecurityInfo.ManagementStatus
+	r, locks := told.SecurityInfo.ManagementStatus, told.SecurityInfo
 	return d.learned(func(f *Facts) {
 		tell(&f.Automated, r.EnrolledViaDEP)
 		tell(&f.UserApproved, r.UserApprovedEnrollment)
 		tell(&f.UserEnrolment, r.IsUserEnrollment)
+		tell(&f.RecoveryLocked, locks.IsRecoveryLockEnabled)
+		tell(&f.FirmwareLocked, locks.FirmwarePasswordStatus.PasswordExists)
+		tell(&f.FirmwareChanging, locks.FirmwarePasswordStatus.ChangePending)
 	})
 }
 

@@ -35,6 +35,9 @@ func (d Device) Order(channel ChannelID, o Order, noPush bool, at time.Time) ([]
 		return nil, domain.WithHint(domain.Refusef(domain.Conflict, "%d commands wait for the device already", maxQueue),
 			"clear its queue, or find out why it no longer calls")
 	}
+	if o.NotBefore, err = d.passwordOrder(o); err != nil {
+		return nil, err
+	}
 	unfit := d.Suits(channel, o.RequestType, o.Parameters)
 	switch refusal, refused := domain.Refused(unfit); {
 	case refused && !o.Raw:
@@ -45,7 +48,7 @@ func (d Device) Order(channel ChannelID, o Order, noPush bool, at time.Time) ([]
 	events := []domain.Event{CommandQueued{
 		Channel: channel, UUID: o.UUID, RequestType: o.RequestType, Priority: o.Priority, NotBefore: o.NotBefore,
 		ExpiresAt: o.ExpiresAt, SupersedeKey: o.SupersedeKey, Reason: o.Reason, Key: o.Key, NoPush: noPush, Renews: o.Renews, Raw: o.Raw, Against: o.Against,
-		PassesHold: o.PassesHold,
+		PassesHold: o.PassesHold, Password: o.Password, Clears: o.Clears,
 		Parameters: o.Parameters, Body: o.Body,
 	}}
 	for _, item := range c.Queue {
