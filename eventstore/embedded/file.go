@@ -22,7 +22,7 @@ const (
 )
 
 // settings of the writing connection. Checkpoints are the committer's business.
-var settings = []string{"synchronous = FULL", "wal_autocheckpoint = 0", "cache_size = -16000", "temp_store = MEMORY"}
+var settings = []string{"synchronous = FULL", "wal_autocheckpoint = 0", "cache_size = -8000", "temp_store = MEMORY"}
 
 // openFile opens the file for writing and makes its tables if it is new.
 func openFile(path string) (*sqlite.Conn, error) {
