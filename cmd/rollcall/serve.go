@@ -82,7 +82,7 @@ func (s *server) open(ctx context.Context, now func() time.Time) (err error) {
 	if err := s.openLedger(ctx); err != nil {
 		return err
 	}
-	if s.views, err = projections.Open(ctx, s.path("views.db"), projections.Options{CacheSize: 12 << 20, Logger: logger}); err != nil {
+	if s.views, err = projections.Open(ctx, s.path("views.db"), projections.Options{CacheSize: 10 << 20, Logger: logger}); err != nil {
 		return err
 	}
 	s.rebuilder = newRebuilder(s.house, s.views)

@@ -96,7 +96,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 			n.Log.ErrorContext(ctx, "the list of channels to push could not be read", "error", err)
 			next = n.Now().Add(time.Second)
 		}
-		if !pause(ctx, max(n.Pause, 4*time.Since(began))) { // a long list is no reason to do nothing but read it
+		if !pause(ctx, max(n.Pause, min(16*time.Since(began), time.Second))) { // a long list is no reason to do nothing but read it
 			return nil
 		}
 		n.await(ctx, position, next)
