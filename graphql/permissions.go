@@ -75,6 +75,10 @@ var permissions = map[string]permission{
 	"Mutation.clearFirmwarePassword":  change,
 	"Mutation.checkFirmwarePassword":  change,
 	"Mutation.lockMac":                change,
+	"Mutation.rotateRecoveryKey":      change,
+	"Mutation.makeFileVaultEscrow":    administer,
+	"Query.fileVaultEscrow":           read,
+	"FileVaultEscrow":                 read,
 
 	"Device":                read,
 	"DeviceConnection":      read,

@@ -26,7 +26,7 @@ type types struct {
 	devices, spans, applications, commands, events                   *graphql.Object
 	sent, refused, woken, created                                    *graphql.Object
 	hold                                                             *graphql.Object
-	secret, masterKey, disclosure                                    *graphql.Object
+	secret, masterKey, disclosure, escrow                            *graphql.Object
 	parameter, support                                               *graphql.Object
 	group, groups, regrouped                                         *graphql.Object
 	assignment, declaration, declarations, deviceDeclaration         *graphql.Object
@@ -55,6 +55,7 @@ func newSchema() (graphql.Schema, error) {
 	t.makeGroup()
 	t.makeDeclaration()
 	t.makeCustody()
+	t.makeEscrow()
 	return graphql.NewSchema(graphql.SchemaConfig{
 		Query:    t.object("Query", "What is, and what was.", t.queries),
 		Mutation: t.object("Mutation", "What is to be done. Only operators and administrators may.", t.mutations),
@@ -64,7 +65,7 @@ func newSchema() (graphql.Schema, error) {
 // queries are the roots of all questions.
 func (t *types) queries() graphql.Fields {
 	all := graphql.Fields{}
-	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.custodyQueries()} {
+	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.custodyQueries(), t.escrowQueries()} {
 		for name, f := range some {
 			all[name] = f
 		}

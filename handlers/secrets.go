@@ -21,6 +21,7 @@ type Secrets struct {
 	Devices *eventstore.Repository[device.Device, domain.Event]
 	Log     eventstore.Log
 	Views   *projections.Views
+	Escrow  *Escrow     // of FileVault recovery keys; they are shown as they came if nil
 	Codec   interface { // which opens secrets
 		Decode(env eventstore.Envelope) (domain.Event, error)
 	}
@@ -46,6 +47,11 @@ func (s *Secrets) Reveal(ctx context.Context, c Caller, w Wanted) (string, error
 	text, version, err := s.open(ctx, at)
 	if err != nil {
 		return "", err
+	}
+	if w.Kind == device.FileVaultRecoveryKey {
+		if text, err = s.Escrow.opened(ctx, text); err != nil {
+			return "", err
+		}
 	}
 	if w.Position == 0 {
 		version = 0
@@ -137,6 +143,8 @@ func secretIn(e domain.Event, kind device.SecretKind) string {
 			key = "PIN"
 		}
 		return orderedText(e.Body, key)
+	case device.RecoveryKeyEscrowed:
+		return base64.StdEncoding.EncodeToString(e.CMS)
 	case device.CommandAcknowledged:
 		for _, path := range answered[kind] {
 			var text string

@@ -33,6 +33,8 @@ func (f *facts) apply(tx Tx, r *record) error {
 		return f.tokenUpdated(tx, r, e)
 	case device.CheckedOut:
 		return f.checkedOut(tx, r)
+	case device.RecoveryKeyEscrowed:
+		return f.say(tx, r, statement{"security.FDE_RecoveryKeyRecipient", or(e.EncryptedFor, "unknown")})
 	case device.PresumedUnmanaged:
 		return f.say(tx, r, statement{"enrollment.status", string(device.StatusPresumedUnmanaged)})
 	case device.IdentityPinned:

@@ -53,7 +53,7 @@ func views() []view {
 		{name: "facts", version: 3, schema: factsSQL, tables: []string{"facts", "facts_past", "fact_values", "facts_partial"}, fold: newFacts, sealed: factsNeed},
 		{name: "wakeups", version: 3, schema: wakeupsSQL, tables: []string{"wakeups"}, fold: newWakeups, sealed: nothing},
 		{name: "operators", version: 1, schema: operatorsSQL, tables: []string{"operators"}, fold: newOperators, sealed: nothing},
-		{name: "secrets", version: 3, reads: 3, schema: secretsSQL, tables: []string{"secrets", "secrets_past", "secrets_revealed"}, fold: newSecrets, sealed: secretsNeed},
+		{name: "secrets", version: 3, schema: secretsSQL, tables: []string{"secrets", "secrets_past", "secrets_revealed"}, fold: newSecrets, sealed: secretsNeed},
 		{name: "pushcerts", version: 1, schema: pushcertsSQL, tables: []string{"pushcerts"}, fold: newPushcerts, sealed: nothing},
 		{name: "declarations", version: 1, schema: declarationsSQL, tables: []string{"declarations", "declaration_groups", "declaration_channels"}, fold: newDeclarations, sealed: declarationsNeed},
 		{name: "groups", version: 1, schema: groupsSQL, tables: []string{"groups", "group_members"}, fold: newGroups, sealed: groupsNeed},

@@ -56,6 +56,11 @@ func (s secrets) apply(tx Tx, r *record) error {
 		if !e.Renewal && e.Generation > 1 {
 			return s.none(tx, r, device.BootstrapToken)
 		}
+	case device.RecoveryKeyEscrowed: // the answer that it came in stands before it
+		if err := tx.Exec(`DELETE FROM secrets WHERE device = ? AND kind = ? AND uuid = ?`, r.device, string(device.FileVaultRecoveryKey), e.UUID); err != nil {
+			return err
+		}
+		return s.only(tx, r, device.FileVaultRecoveryKey, e.UUID)
 	case device.SecretRevealed:
 		return tx.Exec(`INSERT INTO secrets_revealed (device, kind, n, last) VALUES (?, ?, 1, ?)
 			ON CONFLICT (device, kind) DO UPDATE SET n = n + 1, last = excluded.last`, r.device, string(e.Kind), r.position)
@@ -70,11 +75,11 @@ func (s secrets) command(tx Tx, r *record) error {
 	switch e := r.event.(type) {
 	case device.CommandQueued:
 		if kind := orderedSecret(e); kind != "" {
-			return s.add(tx, r, kind, e.UUID, 0, e.Clears)
+			return s.add(tx, r, kind, e.UUID, -2*int(boolInt(e.Clears)))
 		}
 	case device.CommandDelivered:
 		if secretsOrdered[e.RequestType].kind != "" {
-			return tx.Exec(`UPDATE secrets SET sure = 1 WHERE device = ? AND kind = ? AND position = ? AND sure = 0`, r.device, string(secretsOrdered[e.RequestType].kind), r.command)
+			return tx.Exec(`UPDATE secrets SET sure = CASE sure WHEN 0 THEN 1 WHEN -2 THEN -1 ELSE sure END WHERE device = ? AND kind = ? AND position = ?`, r.device, string(secretsOrdered[e.RequestType].kind), r.command)
 		}
 	case device.CommandFailed:
 		return s.ended(tx, r, e.RequestType, 1)
@@ -136,7 +141,7 @@ func orderedSecret(e device.CommandQueued) device.SecretKind {
 // acknowledged keeps what an answer holds. A command that was done makes what was set before it worthless.
 func (s secrets) acknowledged(tx Tx, r *record, e device.CommandAcknowledged) error {
 	if p := secretsAnswered[e.RequestType]; p.kind != "" && len(r.env.Secret) > 0 && p.stands(e.Result) {
-		return s.only(tx, r, p.kind, e.UUID)
+		return s.answered(tx, r, p.kind, e.UUID)
 	}
 	p := secretsOrdered[e.RequestType]
 	if p.kind == "" || e.Channel != "" {
@@ -152,7 +157,7 @@ func (s secrets) acknowledged(tx Tx, r *record, e device.CommandAcknowledged) er
 	if err := s.past(tx, r, p.kind, r.command); err != nil || !isPassword(p.kind) {
 		return err
 	}
-	if err := tx.Exec(`DELETE FROM secrets WHERE device = ? AND kind = ? AND position = ? AND clears = 1`, r.device, string(p.kind), r.command); err != nil {
+	if err := tx.Exec(`DELETE FROM secrets WHERE device = ? AND kind = ? AND position = ? AND sure < 0`, r.device, string(p.kind), r.command); err != nil {
 		return err
 	}
 	return tx.Exec(`UPDATE secrets SET sure = 2 WHERE device = ? AND kind = ? AND position = ?`, r.device, string(p.kind), r.command)
@@ -176,10 +181,22 @@ func (s secrets) late(tx Tx, r *record, e device.ResultUnmatched) error {
 	return nil
 }
 
+// answered keeps the secret of an answer. That a recovery key is a new one is told by an event of its own.
+func (s secrets) answered(tx Tx, r *record, kind device.SecretKind, uuid string) error {
+	if kind != device.FileVaultRecoveryKey {
+		return s.only(tx, r, kind, uuid)
+	}
+	known, err := one(tx, `SELECT 1 FROM secrets WHERE device = ? AND kind = ?`, []any{r.device, string(kind)}, func(Row) {})
+	if err != nil || known {
+		return err
+	}
+	return s.add(tx, r, kind, uuid, 1)
+}
+
 // past says that the secrets of a kind that came before a position count no more. What no device has seen yet is still to come.
 func (s secrets) past(tx Tx, r *record, kind device.SecretKind, before int64) error {
 	if err := tx.Exec(`INSERT INTO secrets_past (device, kind, position, uuid, until)
-		SELECT device, kind, position, uuid, ? FROM secrets WHERE device = ? AND kind = ? AND position < ? AND sure > 0 AND clears = 0`,
+		SELECT device, kind, position, uuid, ? FROM secrets WHERE device = ? AND kind = ? AND position < ? AND sure > 0`,
 		r.position, r.device, string(kind), before); err != nil {
 		return err
 	}
@@ -196,9 +213,8 @@ func (s secrets) ended(tx Tx, r *record, requestType string, though int) error {
 	return tx.Exec(`DELETE FROM secrets WHERE device = ? AND kind = ? AND position = ? AND sure <= ?`, r.device, string(p.kind), r.command, though)
 }
 
-func (s secrets) add(tx Tx, r *record, kind device.SecretKind, uuid string, sure int, clears bool) error {
-	return tx.Exec(`INSERT INTO secrets (device, kind, position, uuid, sure, clears) VALUES (?, ?, ?, ?, ?, ?)`,
-		r.device, string(kind), r.position, uuid, sure, boolInt(clears))
+func (s secrets) add(tx Tx, r *record, kind device.SecretKind, uuid string, sure int) error {
+	return tx.Exec(`INSERT INTO secrets (device, kind, position, uuid, sure) VALUES (?, ?, ?, ?, ?)`, r.device, string(kind), r.position, uuid, sure)
 }
 
 func (s secrets) none(tx Tx, r *record, kind device.SecretKind) error {
@@ -210,7 +226,7 @@ func (s secrets) only(tx Tx, r *record, kind device.SecretKind, uuid string) err
 	if err := s.none(tx, r, kind); err != nil {
 		return err
 	}
-	return s.add(tx, r, kind, uuid, 1, false)
+	return s.add(tx, r, kind, uuid, 1)
 }
 
 // erased forgets all of a device. That they were revealed is told by the log.
@@ -243,8 +259,8 @@ func secretsNeed(e domain.Event) bool {
 const secretsListed = `SELECT s.kind, s.position, s.uuid, t.time, COALESCE(u.time, 0), COALESCE(v.n, 0), COALESCE(l.time, 0), s.counts, s.sure
 	FROM (SELECT device, kind, position, uuid, sure, 0 AS until,
 			position = COALESCE((SELECT MAX(n.position) FROM secrets n WHERE n.device = c.device AND n.kind = c.kind AND n.sure = 2),
-				(SELECT MAX(n.position) FROM secrets n WHERE n.device = c.device AND n.kind = c.kind AND n.clears = 0)) AS counts
-			FROM secrets c WHERE device = ? AND clears = 0
+				(SELECT MAX(n.position) FROM secrets n WHERE n.device = c.device AND n.kind = c.kind AND n.sure >= 0)) AS counts
+			FROM secrets c WHERE device = ? AND sure >= 0
 		UNION ALL SELECT device, kind, position, uuid, 2, until, 0 = 1 FROM secrets_past WHERE device = ?) s
 	JOIN timeline t ON t.position = s.position
 	LEFT JOIN timeline u ON u.position = s.until

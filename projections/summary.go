@@ -11,6 +11,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/escrow"
 	"github.com/rollcall-mdm/rollcall/domain/export"
 	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/masterkey"
@@ -161,7 +162,7 @@ func Summary(e domain.Event, s Scene) string {
 	case nil:
 		sentence = "an event that cannot be opened, of " + s.target()
 	case operator.TokenCreated, operator.TokenRevoked, pushcert.Stored, certificate.Bound, stranger.MessageRefused,
-		trust.AuthorityTrusted, trust.AuthorityWithdrawn, export.Disclosed, masterkey.Rotated:
+		trust.AuthorityTrusted, trust.AuthorityWithdrawn, export.Disclosed, masterkey.Rotated, escrow.PairMade:
 		sentence = summariseHouse(e, s)
 	case declaration.Put, declaration.Assigned, declaration.Unassigned, declaration.Withdrawn:
 		sentence = summariseDeclaration(e, s)
@@ -213,6 +214,8 @@ func summariseHouse(e domain.Event, s Scene) string {
 		return fmt.Sprintf("certificates of the authority %.8s are no longer believed", e.Fingerprint)
 	case export.Disclosed:
 		return fmt.Sprintf("%s disclosed sealed parts (%s) of %d events to %s%s", s.Actor, strings.Join(e.Parts, ", "), e.Events, or(e.Recipient, "somebody"), because(e.Reason))
+	case escrow.PairMade:
+		return fmt.Sprintf("%s had the server make a key pair for FileVault recovery keys (%s)%s", s.Actor, short(e.Fingerprint), because(e.Reason))
 	case masterkey.Rotated:
 		return fmt.Sprintf("%s changed the master key: %s (%s) wraps the data keys of %d subjects%s", s.Actor, e.Master, e.Source, e.Subjects, because(e.Reason))
 	case stranger.MessageRefused:
@@ -287,6 +290,11 @@ func summariseCheckIn(e domain.Event, s Scene) string {
 		return fmt.Sprintf("the certificate %s replaced %s for %s", short(e.Certificate), short(e.Before), who)
 	case device.IdentityRefused:
 		return fmt.Sprintf("a message in the name of %s was refused%s", who, because(e.Reason))
+	case device.RecoveryKeyEscrowed:
+		if e.Rotated {
+			return who + " made a new FileVault recovery key, and handed it over"
+		}
+		return who + " handed over a FileVault recovery key that was not known before"
 	case device.SecretRevealed:
 		what := "a secret"
 		if e.Older != 0 {

@@ -27,6 +27,7 @@ var (
 		"RemoveProfile": "removed a profile from %s", "InstallApplication": "had %s accept an app",
 		"RemoveApplication": "removed an app from %s", "Settings": "changed settings of %s",
 		"DeviceConfigured":      "released %s from Setup Assistant",
+		"RotateFileVaultKey":    "changed the FileVault recovery key of %s",
 		"SetRecoveryLock":       "set the recovery lock of %s",
 		"SetFirmwarePassword":   "set the firmware password of %s",
 		"DeclarativeManagement": "sent %s word of its declarations",

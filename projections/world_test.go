@@ -160,6 +160,9 @@ func (w *world) connect(t *rapid.T, d device.Device, channel device.ChannelID) (
 			r.UUID = ""
 		}
 		r.Result = worldResult(t, item.RequestType)
+		if item.RequestType == "SecurityInfo" && rapid.Bool().Draw(t, "recovery key") {
+			r.Secrets = map[string]json.RawMessage{"SecurityInfo.FDE_PersonalRecoveryKeyCMS": json.RawMessage(rapid.SampledFrom([]string{`"AAAA"`, `"BBBB"`}).Draw(t, "key"))}
+		}
 	}
 	return d.Connect(r, w.clock)
 }

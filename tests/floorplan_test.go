@@ -43,7 +43,7 @@ const (
 func roomOf(pkg string) room {
 	if fixed, ok := map[string]room{
 		"rawjson": letters, "domain": ground, "domain/command": apple, "domain/catalog": catalogue, "eventstore": log, "eventstore/ledger": proof,
-		"handlers": doors, "handlers/plist": plists, "graphql": graph, "projections": views, "tests": outOfDoors,
+		"handlers": doors, "handlers/plist": plists, "handlers/cms": plists, "graphql": graph, "projections": views, "tests": outOfDoors,
 	}[pkg]; ok {
 		return fixed
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/escrow"
 	"github.com/rollcall-mdm/rollcall/domain/export"
 	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/masterkey"
@@ -53,6 +54,7 @@ type house struct {
 	groups       *eventstore.Repository[group.Group, domain.Event]
 	declarations *eventstore.Repository[declaration.Declaration, domain.Event]
 	masterkeys   *eventstore.Repository[masterkey.MasterKey, domain.Event]
+	escrows      *eventstore.Repository[escrow.Escrow, domain.Event]
 	exports      *eventstore.Repository[export.Export, domain.Event]
 	tokens       *auth.Tokens
 }
@@ -110,6 +112,7 @@ func (h *house) gather() {
 	h.groups.Size = group.Size
 	h.declarations = repository(h, declaration.Kind, declaration.Declaration.Evolve)
 	h.masterkeys = repository(h, masterkey.Kind, masterkey.MasterKey.Evolve)
+	h.escrows = repository(h, escrow.Kind, escrow.Escrow.Evolve)
 	h.exports = repository(h, export.Kind, export.Export.Evolve)
 	h.tokens = &auth.Tokens{Operators: h.operators, Now: h.now, Logger: h.logger}
 }

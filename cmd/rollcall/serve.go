@@ -220,6 +220,7 @@ func (s *server) mount(e *echo.Echo) error {
 		Pseudonyms: s.pseudonyms, Now: s.now, Logger: s.logger,
 	}
 	asks.Rebuilder = s.rebuilder
+	asks.Secrets.Escrow = &handlers.Escrow{Pairs: s.escrows, Now: s.now}
 	asks.Passwords = &handlers.Passwords{Devices: s.devices}
 	if err := asks.Mount(e.Group(""), handlers.Identify, handlers.Recover, s.tokens.Bearer); err != nil {
 		return err

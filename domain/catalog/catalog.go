@@ -8,6 +8,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/escrow"
 	"github.com/rollcall-mdm/rollcall/domain/export"
 	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/masterkey"
@@ -21,5 +22,5 @@ import (
 func Events() []domain.Event {
 	return slices.Concat(device.Events(), certificate.Events(), operator.Events(), pushcert.Events(), stranger.Events(),
 		group.Events(), declaration.Events(), trust.Events(),
-		export.Events(), masterkey.Events())
+		export.Events(), masterkey.Events(), escrow.Events())
 }

@@ -28,7 +28,8 @@ type Report struct {
 	Result     json.RawMessage
 	Secrets    map[string]json.RawMessage // what was cut out of Result, by path
 	ErrorChain json.RawMessage
-	Polls      int // how often the channel polled without an event until now, this time included
+	Recipient  string // of the recovery key among Secrets: serial number of the certificate that it is encrypted for, hex
+	Polls      int    // how often the channel polled without an event until now, this time included
 }
 
 // Known reports whether the status is one of Apple's five.
@@ -77,7 +78,7 @@ func (d Device) record(r Report) []domain.Event {
 	}
 	switch r.Status {
 	case Acknowledged:
-		return []domain.Event{d.acknowledgement(r, item)}
+		return append([]domain.Event{d.acknowledgement(r, item)}, d.recoveryKey(r, item.RequestType)...)
 	case Error:
 		return []domain.Event{CommandFailed{r.Channel, r.UUID, item.RequestType, r.ErrorChain, r.Result}}
 	case CommandFormatError:

@@ -56,6 +56,7 @@ type Device struct {
 	BootstrapToken []byte
 	Recovery       Password // the lock of macOS Recovery
 	Firmware       Password
+	RecoveryKey    []byte    // SHA-256 of the encrypted FileVault recovery key that it gave last
 	Pairings       []Pairing // watches that may enrol beside the device; at most maxPairings
 	Clones         []string  // whom its certificate spoke as, oldest first; at most maxClones
 

@@ -22,7 +22,7 @@ func Events() []domain.Event {
 		CommandDeferred{}, CommandCancelled{}, CommandSuperseded{}, CommandExpired{}, ResultUnmatched{},
 		QueueHeld{}, QueueReleased{}, CommandHeld{}, CommandReleased{},
 		PushRequested{}, PushAccepted{}, PushRefused{}, PresumedUnmanaged{}, Seen{}, MessageUnrecognised{},
-		SubjectErased{}, SecretRevealed{}, Disclosed{},
+		SubjectErased{}, SecretRevealed{}, Disclosed{}, RecoveryKeyEscrowed{},
 	}
 }
 

@@ -96,6 +96,8 @@ func (d Device) evolveQueue(e domain.Event, at time.Time) Device {
 		return d.settled(e.Channel, e.UUID).unannounced(e.Channel, e.RequestType)
 	case QueueHeld, QueueReleased, CommandHeld, CommandReleased:
 		return d.evolveHold(e)
+	case RecoveryKeyEscrowed:
+		d.RecoveryKey = e.Digest
 	case DeclarationsAnnounced:
 		return d.with(e.Channel, func(c *Channel) { c.Announced = e.Token })
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/handlers/plist"
+
+	guard "github.com/rollcall-mdm/rollcall/handlers/cms"
 )
 
 // envelope are the keys of a report that say who speaks of what. All others are the result itself.
@@ -114,6 +116,9 @@ func (x *result) cut(report *device.Report, dev device.Device) error {
 		x.split, x.of, x.open, x.secrets = true, of, open, secrets
 	}
 	report.Result, report.Secrets = x.open, x.secrets
+	if key := device.RecoveryKeyIn(of, x.secrets); dev.NewRecoveryKey(key) {
+		report.Recipient = guard.SerialOf(key)
+	}
 	return nil
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/eventstore"
+
+	guard "github.com/rollcall-mdm/rollcall/handlers/cms"
 )
 
 // seedMessages are real ones, as the reader's own tests have them.
@@ -92,8 +94,8 @@ func FuzzSignature(f *testing.F) {
 		if who, err := trusting.examine(r, noon); err == nil {
 			t.Fatalf("%s was believed", who.Fingerprint)
 		}
-		if der, err := derFromBER(ber); err == nil {
-			again, err := derFromBER(der)
+		if der, err := guard.DER(ber); err == nil {
+			again, err := guard.DER(der)
 			if err != nil || string(again) != string(der) {
 				t.Errorf("what was made of it is no DER: %v", err)
 			}

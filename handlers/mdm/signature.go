@@ -15,6 +15,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	guard "github.com/rollcall-mdm/rollcall/handlers/cms"
 )
 
 // maxHeader is the most that Mdm-Signature or a certificate header may hold, in bytes. Real signatures have 2,000.
@@ -129,7 +131,7 @@ func (s signature) covers(body []byte) error { return s.signer.verify(s.certific
 
 // parseSignedData reads a detached signature of one signer.
 func parseSignedData(ber []byte) (signedData, error) {
-	der, err := derFromBER(ber)
+	der, err := guard.DER(ber)
 	if err != nil {
 		return signedData{}, err
 	}
@@ -220,7 +222,7 @@ func boundAttributes(content, digest []byte) ([]byte, error) {
 		return nil, errors.New("the signature's digest is not the message's")
 	}
 	slices.SortFunc(all, bytes.Compare)
-	return append(appendDERHeader(nil, 0x31, len(content)), bytes.Join(all, nil)...), nil
+	return append(guard.AppendHeader(nil, 0x31, len(content)), bytes.Join(all, nil)...), nil
 }
 
 func sum(hash crypto.Hash, data []byte) []byte {

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/smallstep/pkcs7"
+
+	guard "github.com/rollcall-mdm/rollcall/handlers/cms"
 )
 
 // A signing says how a message is signed. The zero value is what devices do, but with SHA-256.
@@ -55,13 +57,13 @@ func cms(t testing.TB, id identity, body []byte, how signing) []byte {
 		Digest: pkix.AlgorithmIdentifier{Algorithm: digestNames[how.hash]},
 	}
 	if how.keyID {
-		info.ID = asn1.RawValue{FullBytes: append(appendDERHeader(nil, 0x80, len(id.cert.SubjectKeyId)), id.cert.SubjectKeyId...)}
+		info.ID = asn1.RawValue{FullBytes: append(guard.AppendHeader(nil, 0x80, len(id.cert.SubjectKeyId)), id.cert.SubjectKeyId...)}
 	}
 	signed := body
 	if how.attributes {
 		attrs := how.signedAttributes(t, body)
-		info.Attributes = asn1.RawValue{FullBytes: append(appendDERHeader(nil, 0xa0, len(attrs)), attrs...)}
-		signed = append(appendDERHeader(nil, 0x31, len(attrs)), attrs...)
+		info.Attributes = asn1.RawValue{FullBytes: append(guard.AppendHeader(nil, 0xa0, len(attrs)), attrs...)}
+		signed = append(guard.AppendHeader(nil, 0x31, len(attrs)), attrs...)
 	}
 	info.Scheme.Algorithm = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
 	if _, ec := id.key.(*ecdsa.PrivateKey); ec {
@@ -106,7 +108,7 @@ func (how signing) wrap(t testing.TB, info signerInfo, cert *x509.Certificate, b
 	certs := slicesOf(append(how.extra, cert))
 	data := signedData{
 		Version: 1, Digests: raw2([]byte{0x31, 0}), Content: encapsulated{Type: oidData},
-		Certificates: asn1.RawValue{FullBytes: append(appendDERHeader(nil, 0xa0, len(certs)), certs...)},
+		Certificates: asn1.RawValue{FullBytes: append(guard.AppendHeader(nil, 0xa0, len(certs)), certs...)},
 		Signers:      []signerInfo{info},
 	}
 	for len(data.Signers) < how.signers {
@@ -114,7 +116,7 @@ func (how signing) wrap(t testing.TB, info signerInfo, cert *x509.Certificate, b
 	}
 	if how.attached {
 		inner := raw(t, body).FullBytes
-		data.Content.Content = asn1.RawValue{FullBytes: append(appendDERHeader(nil, 0xa0, len(inner)), inner...)}
+		data.Content.Content = asn1.RawValue{FullBytes: append(guard.AppendHeader(nil, 0xa0, len(inner)), inner...)}
 	}
 	return raw(t, contentInfo{oidSignedData, data}).FullBytes
 }
@@ -153,8 +155,8 @@ func indefinite(der []byte) []byte {
 		case v.Class == asn1.ClassUniversal && v.Tag == asn1.TagOctetString && len(v.Bytes) > 40:
 			half := len(v.Bytes) / 2
 			out = append(out, 0x24, 0x80)
-			out = append(appendDERHeader(out, 4, half), v.Bytes[:half]...)
-			out = append(appendDERHeader(out, 4, len(v.Bytes)-half), v.Bytes[half:]...)
+			out = append(guard.AppendHeader(out, 4, half), v.Bytes[:half]...)
+			out = append(guard.AppendHeader(out, 4, len(v.Bytes)-half), v.Bytes[half:]...)
 			out = append(out, 0, 0)
 		default:
 			out = append(out, v.FullBytes...)

@@ -1,15 +1,16 @@
-package mdm
+package cms
 
 import "errors"
 
-// How much structure a signature may have. A real one has about 130 elements for each certificate in it, ten
+// How much structure a message may have. A real one has about 130 elements for each certificate in it, ten
 // levels deep.
 const (
 	maxDepth    = 64
 	maxElements = 4096
 )
 
-var errBER = errors.New("the signature is not well-formed ASN.1")
+// ErrBER says that something is not well-formed.
+var ErrBER = errors.New("it is not well-formed ASN.1")
 
 // Bits and values of BER's first bytes. Source: ITU-T X.690, 8.1.
 const (
@@ -19,16 +20,16 @@ const (
 	berIndefinite  = 0x80
 )
 
-// derFromBER returns the DER form of a single BER element: every length definite and short, every octet string
+// DER returns the DER form of a single BER element: every length definite and short, every octet string
 // in one piece. It bounds what the parser behind it has to digest. Devices sign with indefinite lengths.
-func derFromBER(ber []byte) ([]byte, error) {
+func DER(ber []byte) ([]byte, error) {
 	r := berReader{in: ber}
 	der, err := r.element(make([]byte, 0, len(ber)), 0)
 	if err != nil {
 		return nil, err
 	}
 	if r.at != len(ber) {
-		return nil, errBER
+		return nil, ErrBER
 	}
 	return der, nil
 }
@@ -43,21 +44,21 @@ type berReader struct {
 // element appends the DER form of the next element to out.
 func (r *berReader) element(out []byte, depth int) ([]byte, error) {
 	if r.elements++; r.elements > maxElements || depth > maxDepth || len(r.in)-r.at < 2 {
-		return nil, errBER
+		return nil, ErrBER
 	}
 	tag := r.in[r.at]
 	r.at++
 	length, definite, err := r.length()
 	if err != nil || tag&berHighTag == berHighTag {
-		return nil, errBER
+		return nil, ErrBER
 	}
 	if tag&berConstructed == 0 {
 		if !definite {
-			return nil, errBER
+			return nil, ErrBER
 		}
 		content := r.in[r.at : r.at+length]
 		r.at += length
-		return append(appendDERHeader(out, tag, length), content...), nil
+		return append(AppendHeader(out, tag, length), content...), nil
 	}
 	content, err := r.content(tag, length, definite, depth)
 	if err != nil {
@@ -66,7 +67,7 @@ func (r *berReader) element(out []byte, depth int) ([]byte, error) {
 	if tag == berOctets|berConstructed {
 		tag = berOctets
 	}
-	return append(appendDERHeader(out, tag, len(content)), content...), nil
+	return append(AppendHeader(out, tag, len(content)), content...), nil
 }
 
 // content returns the DER form of what a constructed element holds; of an octet string in pieces, the octets.
@@ -89,12 +90,12 @@ func (r *berReader) content(tag byte, length int, definite bool, depth int) ([]b
 	}
 	if definite {
 		if r.at != end {
-			return nil, errBER
+			return nil, ErrBER
 		}
 		return content, nil
 	}
 	if len(r.in)-r.at < 2 {
-		return nil, errBER
+		return nil, ErrBER
 	}
 	r.at += 2 // the two zero bytes that end it
 	return content, nil
@@ -120,7 +121,7 @@ func (r *berReader) length() (length int, definite bool, err error) {
 	default:
 		n := int(first &^ berIndefinite)
 		if n > 4 || len(r.in)-r.at < n {
-			return 0, false, errBER
+			return 0, false, ErrBER
 		}
 		for _, b := range r.in[r.at : r.at+n] {
 			length = length<<8 | int(b)
@@ -128,7 +129,7 @@ func (r *berReader) length() (length int, definite bool, err error) {
 		r.at += n
 	}
 	if length < 0 || length > len(r.in)-r.at {
-		return 0, false, errBER
+		return 0, false, ErrBER
 	}
 	return length, true, nil
 }
@@ -137,16 +138,17 @@ func (r *berReader) length() (length int, definite bool, err error) {
 func octets(der []byte) ([]byte, error) {
 	r := berReader{in: der, at: 1}
 	if len(der) < 2 || der[0] != berOctets {
-		return nil, errBER
+		return nil, ErrBER
 	}
 	length, _, err := r.length()
 	if err != nil || r.at+length != len(der) {
-		return nil, errBER
+		return nil, ErrBER
 	}
 	return der[r.at:], nil
 }
 
-func appendDERHeader(out []byte, tag byte, length int) []byte {
+// AppendHeader appends the header of a DER element to out.
+func AppendHeader(out []byte, tag byte, length int) []byte {
 	switch {
 	case length < 1<<7:
 		return append(out, tag, byte(length))
