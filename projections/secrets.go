@@ -256,6 +256,8 @@ func secretsNeed(e domain.Event) bool {
 }
 
 // secretsListed are the secrets of a device from newest to oldest, each with whether it is the one of its kind that counts.
+//
+//nolint:gosec // a question, and no credential
 const secretsListed = `SELECT s.kind, s.position, s.uuid, t.time, COALESCE(u.time, 0), COALESCE(v.n, 0), COALESCE(l.time, 0), s.counts, s.sure
 	FROM (SELECT device, kind, position, uuid, sure, 0 AS until,
 			position = COALESCE((SELECT MAX(n.position) FROM secrets n WHERE n.device = c.device AND n.kind = c.kind AND n.sure = 2),

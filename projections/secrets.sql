@@ -5,8 +5,8 @@ CREATE TABLE secrets (
   kind     TEXT    NOT NULL,
   position INTEGER NOT NULL, -- of the event that holds it
   uuid     TEXT    NOT NULL, -- of the command that it is part of, or whose answer it is; empty if of none
-  sure     INTEGER NOT NULL, -- 0 if it is part of a command that no device has seen yet, 2 if it is a password of one that was acknowledged, else 1;
-                             -- of a command that takes a password away, -2 or -1
+  sure     INTEGER NOT NULL, -- 0 if it is part of a command that no device has seen yet, 2 if it is a password of one that was acknowledged, else 1,
+                             -- and of a command that takes a password away, -2 or -1
   PRIMARY KEY (device, kind, position)
 ) WITHOUT ROWID;
 CREATE TABLE secrets_past ( -- those that count no more: the log holds them all the same, until the device's key is destroyed
