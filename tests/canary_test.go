@@ -254,6 +254,7 @@ func (a *aviary) orders() {
 			answer := a.filled(spec.Type, spec.Response)
 			answer["Status"], answer["CommandUUID"] = status, uuid
 			answer["QueryResponses"] = map[string]any{"DeviceName": a.personal(), "PushToken": []byte(a.secret()), "WiFiMAC": a.personal()}
+			answer["Password"], answer["New"] = a.secret(), map[string]any{"LoginPIN": a.secret(), "WiFi-PSK": []byte(a.secret())} // which no catalogue knows
 			if status == "Error" {
 				answer["ErrorChain"] = []any{map[string]any{"ErrorCode": 1, "ErrorDomain": "d", "LocalizedDescription": a.personal(), "USEnglishDescription": a.personal()}}
 			}

@@ -19,7 +19,7 @@ func (c *cutter) value(s *secret, path string) {
 	c.blanks()
 	from := c.pos
 	switch {
-	case s == nil:
+	case s.plain, s.suspected && strings.IndexByte("tfn", c.src[from]) >= 0:
 		c.skip()
 		c.dst = append(c.dst, c.src[from:c.pos]...)
 	case s.cut:
@@ -34,7 +34,7 @@ func (c *cutter) value(s *secret, path string) {
 	case c.src[from] == '[':
 		c.array(s, path)
 	default:
-		c.value(nil, path)
+		c.value(nothing, path)
 	}
 }
 
@@ -60,8 +60,8 @@ func (c *cutter) dict(s *secret, path string) {
 	c.copyByte()
 }
 
-// item copies a dictionary whose secrets depend on its Item. One without an Item that is known to have none, or
-// with several, is taken to have the secrets of all.
+// item copies a dictionary whose secrets depend on its Item. One without an Item, or with several, is taken to have the
+// secrets of all.
 func (c *cutter) item(s *secret, path string) {
 	start, copied := c.pos, len(c.dst)
 	var items []string
@@ -77,22 +77,27 @@ func (c *cutter) item(s *secret, path string) {
 		}
 	}
 	c.pos, c.dst = start, c.dst[:copied]
+	place := s.ofAll()
 	if len(items) == 1 {
-		place := s.items[items[0]]
+		place = s.items[items[0]]
 		if place == nil {
-			c.value(nil, path)
-			return
+			place = foreign
 		}
-		c.dict(place, path)
-		return
 	}
+	c.dict(place, path)
+}
+
+// ofAll returns the place that has the secrets of all items, and knows nothing else.
+func (s *secret) ofAll() *secret {
 	all := &secret{members: map[string]*secret{}}
 	for _, place := range s.items {
 		for name, member := range place.members {
-			all.members[name] = member
+			if member.cut {
+				all.members[name] = cutting
+			}
 		}
 	}
-	c.dict(all, path)
+	return all
 }
 
 // name copies a member's name and its colon, and returns the name.

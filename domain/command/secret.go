@@ -5,38 +5,42 @@ import (
 	"sync"
 )
 
-// A secret is a place in JSON: a secret itself, or on the way to one. Arrays are no places of their own; what holds
-// for an element holds for a value that stands there alone.
+// A secret is a place in JSON, and says what is secret there. Arrays are no places of their own; what holds for an
+// element holds for a value that stands there alone.
 type secret struct {
 	cut        bool // what stands here is secret
+	plain      bool // nothing is, at any depth
+	suspected  bool // nobody knows; its name says so. true, false and null betray nothing
 	members    map[string]*secret
 	other      *secret             // any member; may be nil
 	items      map[string]*secret  // dictionaries by their Item
 	everywhere map[string]struct{} // names, in lower case, of members that are secret here and at any depth
 }
 
-// cutting is the place of a secret.
-var cutting = &secret{cut: true}
+var (
+	cutting = &secret{cut: true}                  // the place of a secret
+	suspect = &secret{cut: true, suspected: true} // of what is named like one
+	foreign = &secret{}                           // of what the catalogue does not know
+	nothing = &secret{plain: true}                // of what is known to hold none
+)
 
-// secretsOf returns the places of the secret ones among the keys, or nil if none is.
-func secretsOf(lists ...[]Key) *secret {
-	var root *secret
+// places returns what is known of a command's keys, and whether any of them is secret.
+func places(lists ...[]Key) (root *secret, some bool) {
+	root = &secret{}
 	for _, keys := range lists {
 		for _, k := range keys {
-			if !k.Secret {
-				continue
-			}
-			if root == nil {
-				root = &secret{}
+			if k.Type == "any" && strings.HasSuffix(k.Path, "*") {
+				continue // whoever made the app chose the names
 			}
 			at := root
 			for segment := range strings.SplitSeq(k.Path, ".") {
 				at = at.add(segment)
 			}
-			at.cut = true
+			at.cut = at.cut || k.Secret
+			some = some || k.Secret
 		}
 	}
-	return root
+	return root, some
 }
 
 // add returns the place to which a segment of a path leads, new if need be.
@@ -65,18 +69,24 @@ func entry(places *map[string]*secret, name string) *secret {
 	return (*places)[name]
 }
 
-// at returns the place of a member, or nil if no secret can be there.
+// at returns the place of a member.
 func (s *secret) at(name string) *secret {
-	if s.everywhere != nil {
-		if _, cut := s.everywhere[strings.ToLower(name)]; cut {
-			return cutting
-		}
-		return s
-	}
 	if next := s.members[name]; next != nil {
 		return next
 	}
-	return s.other
+	if s.other != nil {
+		return s.other
+	}
+	_, cut := s.everywhere[strings.ToLower(name)]
+	switch {
+	case cut:
+		return cutting
+	case suspicious(name):
+		return suspect
+	case s.everywhere != nil:
+		return s
+	}
+	return foreign
 }
 
 // profileKeys are keys of configuration profiles that are secret.

@@ -16,8 +16,9 @@ type Spec struct {
 	Response    []Key // what a result holds at its top level
 	Errors      []int // error codes that are this command's own
 
-	takes   *shape  // Request as a tree
-	secrets *secret // paths of Request and Response that are secret; nil if there are none
+	takes  *shape  // Request as a tree
+	places *secret // keys of Request and Response, and which of them are secret
+	secret bool    // whether any is
 }
 
 // Support says what a command, a key or a value asks for on one platform. For a key or value it tells only what

@@ -14,15 +14,19 @@ const sealed = `{"sealed":true}`
 // Split cuts what is secret out of a command's parameters or of a result. masked is keys with Mask in each place;
 // secrets holds what stood there, by path (Settings[0].Configuration).
 //
-// Of a type that is not in the catalogue, it cuts every key that is named like a secret one, wherever it stands. A
-// type that has no secrets gets keys back as it stands, unread.
+// Keys that the catalogue does not know at their place are judged by their names: what calls itself a password, passcode,
+// token, secret, key, PIN or the like is cut out, unless it is true, false or null. Of a type that is not in the catalogue
+// so is every key that is named like a secret one of another. Names that others give (bundle identifiers) are no such keys.
 func Split(requestType string, keys json.RawMessage) (masked json.RawMessage, secrets map[string]json.RawMessage, err error) {
+	if len(keys) == 0 {
+		return keys, nil, nil
+	}
 	paths := suspects()
 	if s, known := Lookup(requestType); known {
-		paths = s.secrets
-	}
-	if paths == nil || len(keys) == 0 {
-		return keys, nil, nil
+		if !s.secret && !hints(keys) {
+			return keys, nil, nil
+		}
+		paths = s.places
 	}
 	if !json.Valid(keys) {
 		return nil, nil, errors.New("take secrets out of " + requestType + ": it is not JSON")
@@ -37,8 +41,8 @@ func Split(requestType string, keys json.RawMessage) (masked json.RawMessage, se
 
 // statusSecrets are the places of what is secret in a status report of declarative management.
 var statusSecrets = &secret{members: map[string]*secret{"StatusItems": {members: map[string]*secret{
-	"enhanced-logging": {members: map[string]*secret{"applecare-token": cutting}},
-}}}}
+	"enhanced-logging": {members: map[string]*secret{"applecare-token": cutting}, other: nothing},
+}, other: nothing}}, other: nothing}
 
 // SplitStatus cuts what is secret out of a status report, which must be JSON.
 func SplitStatus(report json.RawMessage) (masked json.RawMessage, secrets map[string]json.RawMessage) {

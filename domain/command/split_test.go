@@ -145,6 +145,28 @@ func TestSplit(t *testing.T) {
 			`{"A":[{"password":"s","B":{"UnlockToken":"t"}}],"PIN":"u","Pinned":true}`,
 			`{"A":[{"password":"•••","B":{"UnlockToken":"•••"}}],"PIN":"•••","Pinned":true}`,
 			map[string]string{"A[0].password": `"s"`, "A[0].B.UnlockToken": `"t"`, "PIN": `"u"`}},
+		{"a key that is not in the catalogue, named like a secret", "DeviceInformation",
+			`{"QueryResponses":{"UDID":"u","Password":"s","WiFi":{"psk":"t","Name":"n"},"PushToken":"p","APIKeys":["v",{"a":"w"}]}}`,
+			`{"QueryResponses":{"UDID":"u","Password":"•••","WiFi":{"psk":"•••","Name":"n"},"PushToken":"p","APIKeys":"•••"}}`,
+			map[string]string{"QueryResponses.Password": `"s"`, "QueryResponses.WiFi.psk": `"t"`, "QueryResponses.APIKeys": `["v",{"a":"w"}]`}},
+		{"one of a command that has no secrets, in escapes", "InstalledApplicationList",
+			`{"InstalledApplicationList":[{"Identifier":"a","License\u0050assword":"s"}]}`,
+			`{"InstalledApplicationList":[{"Identifier":"a","License\u0050assword":"•••"}]}`,
+			map[string]string{"InstalledApplicationList[0].LicensePassword": `"s"`}},
+		{"one behind a colon", "ProfileList", `{"a:token:b" : "s"}`, `{"a:token:b":"•••"}`, map[string]string{"a:token:b": `"s"`}},
+		{"yes, no and nothing betray nothing", "SecurityInfo",
+			`{"SecurityInfo":{"HasRecoveryPassword":true,"OtherKey":null,"NewPIN":123456,"PasscodePresent":true}}`,
+			`{"SecurityInfo":{"HasRecoveryPassword":true,"OtherKey":null,"NewPIN":"•••","PasscodePresent":true}}`,
+			map[string]string{"SecurityInfo.NewPIN": `123456`}},
+		{"names that others give", "ManagedApplicationList",
+			`{"ManagedApplicationList":{"com.example.token":{"Status":"Managed"}}}`, `{"ManagedApplicationList":{"com.example.token":{"Status":"Managed"}}}`, nil},
+		{"restrictions of passcodes", "Restrictions",
+			`{"GlobalRestrictions":{"restrictedBool":{"forcePIN":{"value":true}},"restrictedValue":{"maxPINAgeInDays":{"value":90}}}}`,
+			`{"GlobalRestrictions":{"restrictedBool":{"forcePIN":{"value":true}},"restrictedValue":{"maxPINAgeInDays":{"value":90}}}}`, nil},
+		{"what an app tells", "ManagedApplicationFeedback",
+			`{"ManagedApplicationFeedback":[{"Identifier":"a","Feedback":{"sessionToken":"s","level":3}}]}`,
+			`{"ManagedApplicationFeedback":[{"Identifier":"a","Feedback":{"sessionToken":"•••","level":3}}]}`,
+			map[string]string{"ManagedApplicationFeedback[0].Feedback.sessionToken": `"s"`}},
 		{"nothing secret in it", "DeviceLock", ` {"Message":"m"} `, ` {"Message":"m"} `, nil},
 		{"no object at all", "DeviceLock", `"PIN"`, `"PIN"`, nil},
 	} {
@@ -162,6 +184,20 @@ func TestSplit(t *testing.T) {
 	}
 	if _, _, err := Split("DeviceLock", json.RawMessage(`{"PIN":"`+canary)); err == nil || strings.Contains(err.Error(), canary) {
 		t.Errorf("broken JSON gives %v", err)
+	}
+}
+
+func TestWhatIsNamedLikeASecret(t *testing.T) {
+	for name, want := range map[string]bool{
+		"Password": true, "passwordHash": true, "OldPasscode": true, "WiFiPassphrase": true, "client_secret": true, "SAML-Token": true,
+		"RecoveryKey": true, "FDE_PersonalRecoveryKeyCMS": true, "SIMPIN": true, "sim_pin": true, "PIN2": true, "apikeys": true, "key": true,
+		"KEY": true, "PSK": true, "LoginCredentials": true, "BypassCode": true, "Ü key": true,
+		"": false, "Keynote": false, "Keyboard": false, "com.apple.keychain": false, "Pinned": false, "Spinning": false, "MonkeyCount": false,
+		"CountryCode": false, "Passing": false, "KeyboardLayout": false, "Company": false, "Ü": false,
+	} {
+		if got := suspicious(name); got != want {
+			t.Errorf("%q is named like a secret: %v", name, got)
+		}
 	}
 }
 
@@ -189,9 +225,16 @@ func FuzzSplit(f *testing.F) {
 	f.Add("Settings", []byte(`{"Settings":[{"Item":"ApplicationConfiguration","Configuration":{"a":[1,2,"\"}"]}}]}`))
 	f.Add("Future", []byte(`{"a":[{"password":"p"}]}`))
 	f.Add("ManagedApplicationList", []byte(`{"ManagedApplicationList":{"a":{"UnusedRedemptionCode":1}}}`))
+	f.Add("InstalledApplicationList", []byte(`{"a":"b\\\":","x:y\\"z" : {"License \u0050IN":7},"Tok\u0065n":"t"}`))
 	f.Add("EraseDevice", []byte(`{"ReturnToService":{"WiFiProfileData":"aGk="},"PIN":"1"}`))
 	f.Fuzz(func(t *testing.T, requestType string, keys []byte) {
 		masked, secrets, err := Split(requestType, keys)
+		if s, known := Lookup(requestType); err == nil && known && len(secrets) == 0 && json.Valid(keys) {
+			c := cutter{src: keys}
+			if c.value(s.places, ""); len(c.secrets) > 0 {
+				t.Fatalf("%s holds %v, which was overlooked", keys, c.secrets)
+			}
+		}
 		if err != nil || len(secrets) == 0 {
 			return
 		}
@@ -247,8 +290,11 @@ func BenchmarkSplit(b *testing.B) {
 	for name, keys := range map[string]string{
 		"none":     `{"QueryResponses":{"UDID":"x"}}`,
 		"settings": `{"Settings":[{"Item":"ApplicationConfiguration","Identifier":"a","Configuration":{"x":[1,2,3]}},{"Item":"DeviceName","DeviceName":"x"}]}`,
+		"apps": `{"InstalledApplicationList":[` + strings.Repeat(`{"AdHocCodeSigned":false,"AppStoreVendable":true,"BetaApp":false,"BundleSize":12345678,"DeviceBasedVPP":true,`+
+			`"DynamicSize":65536,"ExternalVersionIdentifier":823456789,"HasUpdateAvailable":false,"Identifier":"com.example.application","Installing":false,`+
+			`"IsValidated":true,"Name":"An Application","ShortVersion":"12.3.4","Version":"12340"},`, 59) + `{}]}`,
 	} {
-		command := map[string]string{"none": "DeviceInformation", "settings": "Settings"}[name]
+		command := map[string]string{"none": "DeviceInformation", "settings": "Settings", "apps": "InstalledApplicationList"}[name]
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -36,7 +36,7 @@ func readTable(text string) ([]Spec, error) {
 	for i := range t.specs {
 		s := &t.specs[i]
 		s.takes = shapeOf(append(slices.Clip(s.Request), everyCommand...))
-		s.secrets = secretsOf(s.Request, s.Response)
+		s.places, s.secret = places(s.Request, everyCommand, s.Response)
 	}
 	return t.specs, nil
 }

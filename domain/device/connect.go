@@ -80,9 +80,9 @@ func (d Device) record(r Report) []domain.Event {
 	case Acknowledged:
 		return append([]domain.Event{d.acknowledgement(r, item)}, d.recoveryKey(r, item.RequestType)...)
 	case Error:
-		return []domain.Event{CommandFailed{r.Channel, r.UUID, item.RequestType, r.ErrorChain, r.Result}}
+		return []domain.Event{CommandFailed{r.Channel, r.UUID, item.RequestType, r.ErrorChain, r.Result, r.Secrets}}
 	case CommandFormatError:
-		return []domain.Event{CommandFormatRejected{r.Channel, r.UUID, item.RequestType, r.ErrorChain, r.Result}}
+		return []domain.Event{CommandFormatRejected{r.Channel, r.UUID, item.RequestType, r.ErrorChain, r.Result, r.Secrets}}
 	}
 	if item.Deferred {
 		return nil // the device did not see our answer to its NotNow, and says it again

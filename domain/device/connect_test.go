@@ -39,9 +39,9 @@ func TestConnect(t *testing.T) {
 		{"done, with all that it says", out, full("Acknowledged"), one(device.CommandAcknowledged{
 			UUID: "1", RequestType: "ProfileList", Result: result, Secrets: map[string]json.RawMessage{"k": result}}), 0},
 		{"failed: over, and the next", two, says("Error", "1"), events{device.CommandFailed{UUID: "1", RequestType: "ProfileList"}, delivered("2", 1)}, 0},
-		{"failed, with all that it says", out, full("Error"), one(device.CommandFailed{UUID: "1", RequestType: "ProfileList", ErrorChain: chain, Result: result}), 0},
+		{"failed, with all that it says", out, full("Error"), one(device.CommandFailed{UUID: "1", RequestType: "ProfileList", ErrorChain: chain, Result: result, Secrets: map[string]json.RawMessage{"k": result}}), 0},
 		{"not understood: over, and the next", two, says("CommandFormatError", "1"), events{device.CommandFormatRejected{UUID: "1", RequestType: "ProfileList"}, delivered("2", 1)}, 0},
-		{"not understood, with all that it says", out, full("CommandFormatError"), one(device.CommandFormatRejected{UUID: "1", RequestType: "ProfileList", ErrorChain: chain, Result: result}), 0},
+		{"not understood, with all that it says", out, full("CommandFormatError"), one(device.CommandFormatRejected{UUID: "1", RequestType: "ProfileList", ErrorChain: chain, Result: result, Secrets: map[string]json.RawMessage{"k": result}}), 0},
 		{"the answer was lost: handed out again", out, says("Idle", ""), one(first("1", 2)), 0},
 		{"an unknown answer comes: it is kept, and what is out is handed out again", out, says("Acknowledged", "9"), events{unmatched("9", "Acknowledged", "unknown"), delivered("1", 2)}, 0},
 		{"an answer without an id", out, says("Acknowledged", ""), events{unmatched("", "Acknowledged", "unknown"), delivered("1", 2)}, 0},

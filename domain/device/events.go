@@ -214,8 +214,9 @@ type CommandFailed struct {
 	Channel     ChannelID `json:",omitempty"`
 	UUID        string
 	RequestType string
-	ErrorChain  json.RawMessage `seal:"personal" json:",omitempty"`
-	Result      json.RawMessage `seal:"personal" json:",omitempty"`
+	ErrorChain  json.RawMessage            `seal:"personal" json:",omitempty"`
+	Result      json.RawMessage            `seal:"personal" json:",omitempty"`
+	Secrets     map[string]json.RawMessage `seal:"secret" json:",omitempty"` // what was cut out of it, by path
 }
 
 // A CommandFormatRejected says that a device did not understand a command; it never will.
@@ -223,8 +224,9 @@ type CommandFormatRejected struct {
 	Channel     ChannelID `json:",omitempty"`
 	UUID        string
 	RequestType string
-	ErrorChain  json.RawMessage `seal:"personal" json:",omitempty"`
-	Result      json.RawMessage `seal:"personal" json:",omitempty"`
+	ErrorChain  json.RawMessage            `seal:"personal" json:",omitempty"`
+	Result      json.RawMessage            `seal:"personal" json:",omitempty"`
+	Secrets     map[string]json.RawMessage `seal:"secret" json:",omitempty"` // what was cut out of it, by path
 }
 
 // A CommandDeferred says that a device answered NotNow. The command waits on and is sent again, whole.
