@@ -39,7 +39,11 @@ func (t *types) deviceDetails() graphql.Fields {
 			return r.pieces(ctx, s, certificateFacts)
 		}),
 		"declarations": ask("What it is to have, and what it told that it has, its own channel's alone.", many(t.deviceDeclaration), deviceDeclarations),
-		"groups":       ask("To which it belongs at this moment.", many(t.group), deviceGroups),
+		"managed": field("What this server has put on it and its users, and how it is there.", many(t.managed), graphql.FieldConfigArgument{
+			"kind":  arg("", graphql.NewList(must(t.thingKind))),
+			"ended": {Type: graphql.Boolean, DefaultValue: false, Description: "With what was removed, or went with an enrolment."},
+		}, deviceManaged),
+		"groups": ask("To which it belongs at this moment.", many(t.group), deviceGroups),
 		"secrets": field("Which secrets the log holds of it now, without their values: of each kind the newest.", many(t.secret), graphql.FieldConfigArgument{
 			"history": arg("Those that others took the place of too, the newest first, a thousand at most.", graphql.Boolean),
 		}, func(ctx context.Context, r *run, s seen, a args) (any, error) {

@@ -127,6 +127,8 @@ var permissions = map[string]permission{
 	"DeclarationConnection": read,
 	"DeclarationEdge":       read,
 	"DeviceDeclaration":     read,
+	"ManagedThing":          read,
+	"ManagedSpan":           read,
 	"RegroupPayload":        change,
 	"Token":                 administer,
 	"Secret":                read,

@@ -30,6 +30,9 @@ type types struct {
 	parameter, support                                               *graphql.Object
 	group, groups, regrouped                                         *graphql.Object
 	assignment, declaration, declarations, deviceDeclaration         *graphql.Object
+
+	thingKind, thingState *graphql.Enum
+	managed, managedSpan  *graphql.Object
 }
 
 // object makes an object type. Its fields are made later, when all types are there.
@@ -54,6 +57,7 @@ func newSchema() (graphql.Schema, error) {
 	t.makePayloads()
 	t.makeGroup()
 	t.makeDeclaration()
+	t.makeManaged()
 	t.makeCustody()
 	t.makeEscrow()
 	return graphql.NewSchema(graphql.SchemaConfig{

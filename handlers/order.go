@@ -33,6 +33,7 @@ func TypedOrder(requestType string, parameters map[string]any, uuid string) (dev
 	shown, err := masked(requestType, parameters)
 	o := device.Order{
 		UUID: uuid, RequestType: requestType, Body: body, Parameters: shown, Renews: renews(requestType, value.Native()["Payload"]),
+		Brings: brings(requestType, value.Native()),
 	}
 	o.Password, o.Clears = passwordIn(requestType, value.Native())
 	return o, err
@@ -97,13 +98,14 @@ func RawOrder(plistBody []byte) (device.Order, error) {
 		return device.Order{}, rawWrong("CommandUUID must have 1 to 128 bytes")
 	}
 	delete(raw.Command, "RequestType")
-	var payload []byte // base64 in JSON; what is none is no profile
+	var payload, provisioning []byte // base64 in JSON; what is none is no profile
 	_ = json.Unmarshal(raw.Command["Payload"], &payload)
+	_ = json.Unmarshal(raw.Command["ProvisioningProfile"], &provisioning)
 	shown, err := maskedRaw(requestType, raw.Command)
 	o := device.Order{
 		Raw: true, Against: against(requestType, text),
 		UUID: raw.CommandUUID, RequestType: requestType, Body: bytes.Clone(plistBody), Parameters: shown,
-		Renews: renews(requestType, payload),
+		Renews: renews(requestType, payload), Brings: brings(requestType, map[string]any{"Payload": payload, "ProvisioningProfile": provisioning}),
 	}
 	var password any
 	if key, has := passwordKeys[requestType]; has && json.Unmarshal(raw.Command[key], &password) == nil {

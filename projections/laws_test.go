@@ -51,6 +51,7 @@ type everything struct {
 
 	Declarations []Declaration
 	Wanted       map[string]Wanted // of each device
+	Managed      map[string][]Managed
 }
 
 func everythingAt(t *rapid.T, v *Views, asOf eventstore.Position) everything {
@@ -114,7 +115,14 @@ func grouped(t *rapid.T, v *Views, asOf eventstore.Position, all *everything) {
 			all.Members[g.ID] = append(all.Members[g.ID], d.ID)
 		}
 	}
+	all.Managed = map[string][]Managed{}
 	for _, d := range all.Devices {
+		if all.Managed[d.ID], err = v.Managed(ctx, d.ID, asOf); err != nil {
+			t.Fatal(err)
+		}
+		for i := range all.Managed[d.ID] { // whether it will end is not known at the moment itself
+			all.Managed[d.ID][i].Until, all.Managed[d.ID][i].UntilPosition = time.Time{}, 0
+		}
 		within, err := v.GroupsOf(ctx, d.ID, asOf)
 		if err != nil {
 			t.Fatal(err)

@@ -92,5 +92,19 @@ func factsNeed(e domain.Event) bool {
 	return false
 }
 
+func managedNeeds(e domain.Event) bool {
+	switch e := e.(type) {
+	case device.CommandQueued:
+		return aboutThings(e.RequestType)
+	case device.CommandAcknowledged:
+		return aboutThings(e.RequestType)
+	case device.CommandFailed:
+		return aboutThings(e.RequestType)
+	case device.CommandFormatRejected:
+		return aboutThings(e.RequestType)
+	}
+	return false
+}
+
 // erasedType is the stored name of the event that forgets a device.
 var erasedType = device.SubjectErased{}.EventType()

@@ -56,6 +56,7 @@ func views() []view {
 		{name: "secrets", version: 3, schema: secretsSQL, tables: []string{"secrets", "secrets_past", "secrets_revealed"}, fold: newSecrets, sealed: secretsNeed},
 		{name: "pushcerts", version: 1, schema: pushcertsSQL, tables: []string{"pushcerts"}, fold: newPushcerts, sealed: nothing},
 		{name: "declarations", version: 1, schema: declarationsSQL, tables: []string{"declarations", "declaration_groups", "declaration_channels"}, fold: newDeclarations, sealed: declarationsNeed},
+		{name: "managed", version: 1, schema: managedSQL, tables: []string{"managed", "managed_orders", "managed_lists"}, fold: newManaged, sealed: managedNeeds},
 		{name: "groups", version: 1, schema: groupsSQL, tables: []string{"groups", "group_members"}, fold: newGroups, sealed: groupsNeed},
 		{name: "holds", version: 1, schema: holdsSQL, tables: []string{"holds"}, fold: newHolds, sealed: holdsNeed},
 	}

@@ -1,6 +1,9 @@
 package projections
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"sort"
@@ -39,6 +42,31 @@ func newWorld() *world {
 var worldTypes = []string{
 	"DeviceInformation", "SecurityInfo", "InstalledApplicationList", "ProfileList", "ManagedApplicationList",
 	"UserList", "Restrictions", "DeviceConfigured", "DeviceLock", "SetRecoveryLock", "SetFirmwarePassword", "VerifyRecoveryLock",
+	"InstallProfile", "InstallProfile", "RemoveProfile", "ProfileList", "CertificateList",
+	"InstallApplication", "RemoveApplication", "ManagedApplicationList", "InstallMedia", "ManagedApplicationFeedback",
+}
+
+// things gives an order that brings something what it brings.
+func things(t *rapid.T, o device.Order) device.Order {
+	n := rapid.IntRange(1, 3).Draw(t, "thing")
+	switch o.RequestType {
+	case "InstallProfile":
+		o.Brings = device.Thing{Identifier: fmt.Sprintf("profile%d", n), UUID: rapid.SampledFrom([]string{"p1", "p2"}).Draw(t, "edition"), Revision: "r", Locked: n == 1}
+		if n > 1 {
+			der, _ := base64.StdEncoding.DecodeString(fmt.Sprintf("Y2VydD%d=", n)) // as worldResult lists it
+			sum := sha256.Sum256(der)
+			o.Brings.Certificates = []string{hex.EncodeToString(sum[:])}
+		}
+	case "RemoveProfile":
+		o.Parameters = json.RawMessage(fmt.Sprintf(`{"Identifier":"profile%d"}`, n))
+	case "InstallApplication":
+		o.Parameters = json.RawMessage(fmt.Sprintf(`{"Identifier":"app%d","ManagementFlags":%d}`, n, n%2))
+	case "RemoveApplication":
+		o.Parameters = json.RawMessage(fmt.Sprintf(`{"Identifier":"app%d"}`, n))
+	case "InstallMedia":
+		o.Parameters = json.RawMessage(`{"iTunesStoreID":7,"MediaType":"Book"}`)
+	}
+	return o
 }
 
 // live lets something happen, some of it impossible, which then does not.
@@ -121,7 +149,7 @@ func (w *world) order(t *rapid.T, d device.Device, channel device.ChannelID) ([]
 		o.Clears, o.Raw = o.Password == "", true
 		o.Parameters = json.RawMessage(`{"NewPassword":"•••","Password":"•••"}`)
 	}
-	return d.Order(channel, o, rapid.Bool().Draw(t, "nopush"), w.clock)
+	return d.Order(channel, things(t, o), rapid.Bool().Draw(t, "nopush"), w.clock)
 }
 
 // hold lets somebody hold or release a queue or a command.
@@ -179,7 +207,7 @@ func worldResult(t *rapid.T, requestType string) json.RawMessage {
 	case "InstalledApplicationList":
 		return json.RawMessage(`{"InstalledApplicationList":[` + worldList(t, `{"Identifier":"app%d","Version":"%s","Name":"A long name, so that the value is no short one"}`) + `]}`)
 	case "ProfileList":
-		return json.RawMessage(`{"ProfileList":[` + worldList(t, `{"PayloadIdentifier":"profile%d","PayloadVersion":%s}`) + `]}`)
+		return json.RawMessage(`{"ProfileList":[` + worldList(t, `{"PayloadIdentifier":"profile%d","PayloadUUID":"p%s"`+rapid.SampledFrom([]string{"", `,"IsManaged":true`, `,"IsManaged":false`}).Draw(t, "is managed")+`}`) + `]}`)
 	case "SetFirmwarePassword":
 		return json.RawMessage(fmt.Sprintf(`{"SetFirmwarePassword":{"PasswordChanged":%t}}`, rapid.Bool().Draw(t, "changed")))
 	case "VerifyRecoveryLock":
@@ -187,7 +215,12 @@ func worldResult(t *rapid.T, requestType string) json.RawMessage {
 	case "UserList":
 		return json.RawMessage(`{"Users":[` + worldList(t, `{"UserName":"user%d","DataUsed":%s}`) + `]}`)
 	case "ManagedApplicationList":
-		return json.RawMessage(`{"ManagedApplicationList":{"app1":{"Status":"` + version() + `"}}}`)
+		return json.RawMessage(fmt.Sprintf(`{"ManagedApplicationList":{"app%s":{"Status":"%s","ManagementFlags":1}}}`, version(),
+			rapid.SampledFrom([]string{"Managed", "Installing", "Failed", "Unknown"}).Draw(t, "status of the app")))
+	case "CertificateList":
+		return json.RawMessage(`{"CertificateList":[` + worldList(t, `{"Data":"Y2VydD%d=","CommonName":"%s"}`) + `]}`)
+	case "ManagedApplicationFeedback":
+		return json.RawMessage(`{"ManagedApplicationFeedback":[{"Identifier":"app` + version() + `","Feedback":{"n":` + version() + `}}]}`)
 	case "Restrictions":
 		return json.RawMessage(`{"GlobalRestrictions":{"restrictedBool":{"allow` + version() + `":{"value":true}}}}`)
 	}

@@ -163,6 +163,7 @@ type Order struct {
 	PassesHold   bool            `json:",omitempty"` // it is delivered even while the queue is held
 	Password     string          `json:",omitempty"` // that it sets or verifies; a secret
 	Clears       bool            `json:",omitempty"` // it takes a password away, and sets none
+	Brings       Thing           `json:",omitzero"`  // what its payload brings
 }
 
 // A CommandQueued says that a command waits for a channel.
@@ -183,6 +184,7 @@ type CommandQueued struct {
 	PassesHold   bool            `json:",omitempty"` // it is delivered even while the queue is held
 	Clears       bool            `json:",omitempty"` // it takes a password away, and sets none
 	Parameters   json.RawMessage `seal:"personal" json:",omitempty"`
+	Brings       Thing           `seal:"personal" json:",omitzero"` // what its payload brings
 	Body         Document        `seal:"secret" json:",omitempty"`
 	Password     string          `seal:"secret" json:",omitempty"` // that it sets or verifies
 }

@@ -49,7 +49,7 @@ func (d Device) Order(channel ChannelID, o Order, noPush bool, at time.Time) ([]
 		Channel: channel, UUID: o.UUID, RequestType: o.RequestType, Priority: o.Priority, NotBefore: o.NotBefore,
 		ExpiresAt: o.ExpiresAt, SupersedeKey: o.SupersedeKey, Reason: o.Reason, Key: o.Key, NoPush: noPush, Renews: o.Renews, Raw: o.Raw, Against: o.Against,
 		PassesHold: o.PassesHold, Password: o.Password, Clears: o.Clears,
-		Parameters: o.Parameters, Body: o.Body,
+		Parameters: o.Parameters, Brings: o.Brings, Body: o.Body,
 	}}
 	for _, item := range c.Queue {
 		if o.SupersedeKey != "" && item.SupersedeKey == o.SupersedeKey && !item.Out {
