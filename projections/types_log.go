@@ -139,7 +139,7 @@ type View struct {
 	Name         string
 	Version      int
 	Position     eventstore.Position
-	Lag          int64               // positions behind the newest that Run has seen
+	Lag          int64               // how many events it is behind
 	Rebuilding   bool                // it is being folded anew, beside the one that is served
 	Rebuilt      eventstore.Position // how far that has come; 0 if it is not under way
 	RebuildError string              // why the last rebuild did not come to its end; empty if it did

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,14 +16,18 @@ import (
 
 // An asking is a server that is asked by GraphQL, with a token that may do what is asked.
 type asking struct {
-	Server string `placeholder:"URL" help:"Where the server that runs can be reached, e.g. https://mdm.example.com."`
+	Server string `placeholder:"URL" help:"Where the server that runs can be reached, e.g. https://mdm.example.com; by control.sock in the data directory if not set."`
 	Token  string `env:"ROLLCALL_TOKEN" placeholder:"TOKEN" help:"An administrator's API token (better in ROLLCALL_TOKEN than on the command line, which others can read); the directory's admin-token if not set."`
 }
 
-// ask asks the server, and reads its answer into data.
+// ask asks the server, by the socket in its data directory unless another way is named, and reads its answer into data.
 func (a *asking) ask(ctx context.Context, dir, query string, variables map[string]any, data any) error {
 	if a.Server == "" {
-		return fmt.Errorf("a server is running on %s: say with --server where it can be reached, or stop it first", dir)
+		err := askServer(ctx, dir, query, variables, data)
+		if _, none := errors.AsType[*net.OpError](err); none && ctx.Err() == nil {
+			err = fmt.Errorf("%w: say with --server where it can be reached, or stop it first", err)
+		}
+		return err
 	}
 	token := a.Token
 	if token == "" {

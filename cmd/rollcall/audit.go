@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
 	"github.com/rollcall-mdm/rollcall/eventstore/seal"
+	"github.com/rollcall-mdm/rollcall/projections"
 )
 
 // auditCmd takes evidence from a data directory, while the server runs or not, and checks evidence anywhere.
@@ -55,7 +57,7 @@ type auditExportCmd struct {
 	Out      string `required:"" placeholder:"DIR" help:"Where the bundle goes: a directory that is empty or not there."`
 	From     moment `placeholder:"TIME" help:"Only events at this time or later: 2026-01-31T12:00:00Z, or a date."`
 	To       moment `placeholder:"TIME" help:"Only events before this time."`
-	Device   string `placeholder:"UDID" help:"Only events of this device: its UDID or EnrollmentID, or its name in the log."`
+	Device   string `placeholder:"UDID" help:"Only events of this device: its UDID, EnrollmentID, serial number or pseudonym."`
 	Position int64  `placeholder:"N" help:"As if the log ended at this position; its end if not set. The same position gives the same bytes."`
 }
 
@@ -134,6 +136,11 @@ func (c *auditExportCmd) stream(ctx context.Context, log ledger.Events) (string,
 		}
 		names = append(names, p.Device(c.Device))
 	}
+	if id, err := c.bySerial(ctx); err != nil {
+		return "", err
+	} else if id != "" {
+		names = append(names, id)
+	}
 	for env, err := range log.ReadAll(ctx, 0) {
 		if err != nil {
 			return "", err
@@ -145,6 +152,17 @@ func (c *auditExportCmd) stream(ctx context.Context, log ledger.Events) (string,
 		}
 	}
 	return "", fmt.Errorf("the log knows no device %s", c.Device)
+}
+
+// bySerial finds the pseudonym of a device by its serial number, as the views of the directory know it; none if they do
+// not, or if there are none.
+func (c *auditExportCmd) bySerial(ctx context.Context) (id string, err error) {
+	views, err := projections.OpenReadOnly(ctx, c.file("views.db"), projections.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return "", nil //nolint:nilerr // a directory without views that fit knows no serial numbers; the other names are looked for in the log
+	}
+	d, _, err := views.Device(ctx, c.Device, projections.Now)
+	return d.ID, errors.Join(err, views.Close())
 }
 
 func (c *auditExportCmd) print(m ledger.Manifest) error {

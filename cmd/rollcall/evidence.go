@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 
 	"github.com/rollcall-mdm/rollcall/eventstore"
@@ -75,12 +76,24 @@ func openEvidence(ctx context.Context, p premises) (e evidence, err error) {
 
 func (e *evidence) openEmbedded(ctx context.Context, p premises) error {
 	log, err := embedded.OpenReadOnly(ctx, p.file(logFile))
+	if err != nil && bringUpToDate(ctx, p.file(logFile)) {
+		log, err = embedded.OpenReadOnly(ctx, p.file(logFile))
+	}
 	if err != nil {
 		return err
 	}
 	e.Tree, e.log, e.close = log, log, []io.Closer{log}
 	e.place = func(_ context.Context, at eventstore.Position) (eventstore.Position, error) { return at, nil }
 	return nil
+}
+
+// bringUpToDate opens a log's file for writing once, which migrates one that an older program has left.
+func bringUpToDate(ctx context.Context, file string) bool {
+	if _, err := os.Stat(file); err != nil {
+		return false
+	}
+	log, err := embedded.Open(ctx, file, embedded.Options{Logger: slog.New(slog.DiscardHandler)})
+	return err == nil && log.Close() == nil
 }
 
 // openElsewhere reads a log in EventStoreDB with the ledger's index of it. If no server runs, the index is brought up to

@@ -11,6 +11,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
 	proof "github.com/rollcall-mdm/rollcall/handlers/ledger"
+	"github.com/rollcall-mdm/rollcall/projections"
 )
 
 // An exporter makes bundles of the log of a server that runs, as `audit export` makes them of its directory.
@@ -45,7 +46,7 @@ func (e exporter) numbered() ledger.Events {
 	return e.house.log
 }
 
-// streamOf returns the stored name of the stream of a device that is called so, by itself or in the log.
+// streamOf returns the stored name of the stream of a device that is called so: by itself, in the log or by its serial number.
 func (e exporter) streamOf(ctx context.Context, name string) (string, error) {
 	if name == "" {
 		return "", nil
@@ -59,5 +60,12 @@ func (e exporter) streamOf(ctx context.Context, name string) (string, error) {
 			return s.String(), nil
 		}
 	}
-	return "", domain.Refusef(domain.NotFound, "the log knows no device that is called so")
+	d, found, err := e.views.Device(ctx, name, projections.Now)
+	if err == nil && !found {
+		err = domain.Refusef(domain.NotFound, "the log knows no device that is called so")
+	}
+	if err != nil {
+		return "", err
+	}
+	return eventstore.Stream{Kind: device.Kind, ID: d.ID}.String(), nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -125,13 +126,71 @@ func (c *keysEraseCmd) Run(ctx context.Context) error {
 
 // ask has a running server do it.
 func (c *keysEraseCmd) ask(ctx context.Context) error {
-	var done struct{ EraseSubject struct{ ID string } }
-	err := askServer(ctx, c.Data, `mutation($device: ID!, $user: ID, $reason: String!) { eraseSubject(device: $device, user: $user, reason: $reason) { id } }`,
-		map[string]any{"device": c.Device, "user": c.User, "reason": c.Reason}, &done)
-	if err == nil {
-		c.tell(done.EraseSubject.ID, true)
+	var before struct {
+		Log struct {
+			Head int64 `json:",string"`
+		}
 	}
-	return err
+	err := askServer(ctx, c.Data, `{ log { head } }`, nil, &before)
+	if err != nil {
+		return err
+	}
+	var done struct{ EraseSubject struct{ ID string } }
+	err = askServer(ctx, c.Data, `mutation($device: ID!, $user: ID, $reason: String!) { eraseSubject(device: $device, user: $user, reason: $reason) { id } }`,
+		map[string]any{"device": c.Device, "user": c.User, "reason": c.Reason}, &done)
+	if err != nil {
+		return err
+	}
+	var told erasuresTold
+	if err := askServer(ctx, c.Data, askErasure, map[string]any{"device": done.EraseSubject.ID}, &told); err != nil {
+		return err
+	}
+	c.tell(done.EraseSubject.ID, told.upTo(before.Log.Head))
+	return nil
+}
+
+// How a server tells when a device was erased last.
+const askErasure = `query($device: ID!) { device(id: $device) {
+	timeline(last: 1, filter: {types: ["device.subject-erased"]}) { edges { node { position time actor { id name } } } } } }`
+
+type erasuresTold struct {
+	Device struct {
+		Timeline struct {
+			Edges []struct {
+				Node struct {
+					Position int64 `json:",string"`
+					Time     time.Time
+					Actor    eventstore.Actor
+				}
+			}
+		}
+	}
+}
+
+// upTo returns the last erasure if the log had it at a position already; nil if it came later.
+func (t *erasuresTold) upTo(head int64) *erasure {
+	for _, e := range t.Device.Timeline.Edges {
+		if e.Node.Position <= head {
+			return &erasure{e.Node.Time, e.Node.Actor}
+		}
+	}
+	return nil
+}
+
+// An erasure is when a device was erased, and by whom.
+type erasure struct {
+	at time.Time
+	by eventstore.Actor
+}
+
+// lastErasure finds the last erasure of a device.
+func (h *house) lastErasure(ctx context.Context, id string) (*erasure, error) {
+	for env, err := range h.log.ReadStream(ctx, eventstore.Stream{Kind: device.Kind, ID: id}, -1, eventstore.Backward) {
+		if err != nil || env.Type == (device.SubjectErased{}).EventType() {
+			return &erasure{env.Time, env.Actor}, err
+		}
+	}
+	return nil, nil
 }
 
 func (c *keysEraseCmd) erase(ctx context.Context, h *house, views *projections.Views) error {
@@ -151,14 +210,21 @@ func (c *keysEraseCmd) erase(ctx context.Context, h *house, views *projections.V
 	if err := errors.Join(c.catchUp(ctx, h, views), views.Compact(ctx)); err != nil {
 		return err
 	}
-	c.tell(id, done)
+	var before *erasure
+	if !done {
+		if before, err = h.lastErasure(ctx, id); err != nil {
+			return err
+		}
+	}
+	c.tell(id, before)
 	return nil
 }
 
-func (c *keysEraseCmd) tell(id string, done bool) {
+// tell says what was done, or when it was, if the device was erased before and has not enrolled since.
+func (c *keysEraseCmd) tell(id string, before *erasure) {
 	switch {
-	case !done:
-		fmt.Fprintf(c.out(), "device %s was erased before\n", id)
+	case before != nil:
+		fmt.Fprintf(c.out(), "device %s was erased already, on %s, by %s\n", id, before.at.UTC().Format(time.RFC3339), cmp.Or(before.by.Name, before.by.ID))
 		return
 	case c.User != "":
 		fmt.Fprintf(c.out(), "the personal data of a user of device %s is gone, in the log and the views\n", id)

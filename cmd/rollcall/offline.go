@@ -115,7 +115,7 @@ func (s *stopped) catchUp(ctx context.Context, h *house, views *projections.View
 	if err != nil {
 		return err
 	}
-	p := newProgress(s.err(), "folding the views", int64(head))
+	p := newProgress(s.err(), "folding the views", int64(head)).through(h.log)
 	defer p.end()
 	return views.CatchUp(ctx, h.log, h.codec.Views(), func(at eventstore.Position) { p.at(int64(at)) })
 }
@@ -127,10 +127,17 @@ type progress struct {
 	of   int64
 	next time.Time
 	told bool
+	gaps bool // positions are no numbers of events: only how large a part is done can be told
 }
 
 func newProgress(out io.Writer, what string, of int64) *progress {
 	return &progress{out: out, what: what, of: of, next: time.Now().Add(time.Second)}
+}
+
+// through says of which log the figures are positions.
+func (p *progress) through(log eventstore.Log) *progress {
+	_, p.gaps = log.(eventstore.ReaderAt)
+	return p
 }
 
 func (p *progress) at(n int64) {
@@ -139,6 +146,10 @@ func (p *progress) at(n int64) {
 		return
 	}
 	p.next, p.told = now.Add(time.Second), true
+	if p.gaps {
+		fmt.Fprintf(p.out, "\r%s: %d %%", p.what, 100*n/max(p.of, 1))
+		return
+	}
 	fmt.Fprintf(p.out, "\r%s: %d of %d events (%d %%)", p.what, n, p.of, 100*n/max(p.of, 1))
 }
 

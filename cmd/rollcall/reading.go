@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"time"
 
@@ -67,6 +68,20 @@ func (h *readHouse) open(ctx context.Context, o opening) (err error) {
 	return nil
 }
 
+// A counted is a log in EventStoreDB whose events the ledger's index counts, as far as it has come by now.
+type counted struct {
+	*esdb.Log
+	index *embedded.IndexReader
+}
+
+// Count fulfils eventstore.Counter.
+func (c *counted) Count(ctx context.Context, at eventstore.Position) (int64, error) {
+	return c.index.Count(ctx, at)
+}
+
+// Close closes both.
+func (c *counted) Close() error { return errors.Join(c.Log.Close(), c.index.Close()) }
+
 // masterKey opens the master key with an id: the one of now, or the next one, if a rotation is about to put it in its
 // place.
 func (h *readHouse) masterKey(ctx context.Context, id string) (seal.MasterKey, error) {
@@ -76,8 +91,16 @@ func (h *readHouse) masterKey(ctx context.Context, id string) (seal.MasterKey, e
 func (h *readHouse) openLog(ctx context.Context, o opening) error {
 	if !o.embedded() {
 		log, err := esdb.Open(ctx, o.Store, esdb.Options{Patience: storePatience, Logger: o.Logger})
+		if err != nil {
+			return err
+		}
+		h.log = log
+		index, err := embedded.OpenIndexReadOnly(ctx, h.path(indexFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // nobody can count events yet
+		}
 		if err == nil {
-			h.log = log
+			h.log = &counted{log, index}
 		}
 		return err
 	}

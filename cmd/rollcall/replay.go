@@ -111,7 +111,7 @@ func (r *replay) past(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	p := newProgress(r.replayCmd.err(), "reading the log", int64(to))
+	p := newProgress(r.replayCmd.err(), "reading the log", int64(to)).through(r.log)
 	defer p.end()
 	var last []eventstore.Envelope // the newest, if only those are wanted
 	for env, err := range r.events(ctx, id, after) {

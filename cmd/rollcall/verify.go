@@ -76,7 +76,7 @@ func (v *verification) readAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p := newProgress(v.err(), "reading, opening and folding", int64(head))
+	p := newProgress(v.err(), "reading, opening and folding", int64(head)).through(v.log)
 	defer p.end()
 	last := eventstore.Position(0)
 	for env, err := range v.log.ReadAll(ctx, 0) {

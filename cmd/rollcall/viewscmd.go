@@ -41,15 +41,20 @@ func (c *viewsListCmd) Run(ctx context.Context) error {
 		if err = errors.Join(err, views.Close()); err != nil {
 			return err
 		}
-		return c.print(list, head)
+		for i := range list {
+			if list[i].Lag, err = eventstore.Between(ctx, h.log, list[i].Position, head); err != nil {
+				return fmt.Errorf("count what view %s is behind: %w", list[i].Name, err)
+			}
+		}
+		return c.print(list)
 	})
 }
 
-func (c *viewsListCmd) print(list []projections.View, head eventstore.Position) error {
+func (c *viewsListCmd) print(list []projections.View) error {
 	out := tabwriter.NewWriter(c.out(), 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "VIEW\tVERSION\tPOSITION\tBEHIND\tPARKED")
 	for _, v := range list {
-		fmt.Fprintf(out, "%s\t%d\t%d\t%d\t%d\n", v.Name, v.Version, v.Position, head-v.Position, len(v.Parked))
+		fmt.Fprintf(out, "%s\t%d\t%d\t%d\t%d\n", v.Name, v.Version, v.Position, v.Lag, len(v.Parked))
 	}
 	for _, v := range list {
 		for _, p := range v.Parked {
@@ -78,7 +83,7 @@ func (c *viewsRebuildCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p, began := newProgress(c.err(), "folding the views anew", int64(head)), time.Now()
+		p, began := newProgress(c.err(), "folding the views anew", int64(head)).through(h.log), time.Now()
 		views, err := openAnyViews(ctx, h)
 		if err != nil {
 			return err

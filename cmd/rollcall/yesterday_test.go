@@ -66,6 +66,17 @@ func yesterdays(t *testing.T, test func(t *testing.T, dir string)) {
 	}
 }
 
+// Whoever takes evidence from a directory of yesterday need not start a server first.
+func TestYesterdaysDirectoryIsExported(t *testing.T) {
+	yesterdays(t, func(t *testing.T, dir string) {
+		var out bytes.Buffer
+		c := &auditExportCmd{auditPrints: auditPrints{Out: &out}, premises: premises{Data: filepath.Join(dir, "data")}, Out: filepath.Join(dir, "made")}
+		if err := c.Run(t.Context()); err != nil || !strings.Contains(out.String(), "holds 74 events") {
+			t.Errorf("%v\n%s", err, &out)
+		}
+	})
+}
+
 // The log of yesterday's program is read, opened, folded and proven by today's, and its views are brought to today's
 // form; what was forgotten stays so.
 func TestYesterdaysDirectoryIsVerified(t *testing.T) {
