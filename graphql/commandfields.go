@@ -63,7 +63,8 @@ func (t *types) commandDetails() graphql.Fields {
 			why, err := r.Views.WaitingBecause(ctx, o.Command, r.Now())
 			return orNull(why), err
 		}),
-		"hold": t.commandHold(),
+		"hold":      t.commandHold(),
+		"bulkOrder": t.commandOrder(),
 		"endedBecause": get("Why it was cancelled, or which command took its place.", graphql.String, func(o order) any {
 			if !o.settled() {
 				return nil

@@ -35,6 +35,7 @@ type Door struct {
 	Codec        Codec
 	Evidence     Evidence
 	Orders       *handlers.Orders
+	Bulk         *handlers.BulkOrders
 	Groups       *handlers.Groups
 	Declarations *handlers.Declarations
 	Secrets      *handlers.Secrets

@@ -43,7 +43,7 @@ func (t *types) mutations() graphql.Fields {
 			"id": arg("", must(graphql.ID)), "reason": arg("", must(graphql.String)),
 		}, revokeToken),
 	}
-	for _, some := range []graphql.Fields{t.holdMutations(), t.groupMutations(), t.declarationMutations(), t.custodyMutations(), t.passwordMutations(), t.escrowMutations(), t.typed()} {
+	for _, some := range []graphql.Fields{t.holdMutations(), t.bulkMutations(), t.groupMutations(), t.declarationMutations(), t.custodyMutations(), t.passwordMutations(), t.escrowMutations(), t.typed()} {
 		for name, f := range some {
 			all[name] = f
 		}
@@ -72,6 +72,7 @@ func sendInput() *graphql.InputObject {
 	fields["requestType"] = input("As Apple spells it; commandTypes lists them.", must(graphql.String))
 	fields["parameters"] = input("The command's keys as Apple spells them; data as base64, dates as RFC 3339.", jsonScalar)
 	fields["devices"] = input("UDIDs, EnrollmentIDs or serial numbers; at most 1000.", graphql.NewList(must(graphql.ID)))
+	fields["group"] = input("A group, instead of devices: all who belong to it now, as one order.", graphql.ID)
 	return graphql.NewInputObject(graphql.InputObjectConfig{Name: "SendCommandInput", Fields: fields})
 }
 
@@ -85,6 +86,9 @@ func (a args) rules(o device.Order) device.Order {
 
 func sendCommand(ctx context.Context, r *run, a args) (any, error) {
 	in := a.object("input")
+	if in.text("group") != "" {
+		return r.sendGroup(ctx, in)
+	}
 	parameters, err := in.parameters()
 	if err != nil {
 		return nil, err

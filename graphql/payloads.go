@@ -12,6 +12,7 @@ type (
 		commands []order
 		refused  []refusal
 		against  []refusal
+		muster   any // the order to many devices, if it is one
 	}
 	refusal struct {
 		device, code, reason string
@@ -39,6 +40,7 @@ func (t *types) makePayloads() {
 	t.sent = t.object("SendCommandPayload", "", func() graphql.Fields {
 		return graphql.Fields{
 			"commands": get("One for each device that took it.", many(t.command), func(s sent) any { return s.commands }),
+			"order":    get("The order to a group: it goes on by itself, and its progress tells how far it has come. Null if devices were named.", t.bulk, func(s sent) any { return s.muster }),
 			"refused":  get("The other devices.", many(t.refused), func(s sent) any { return s.refused }),
 			"against": get("What the catalogue would have refused of a raw command that was taken all the same.", many(t.refused), func(s sent) any {
 				return s.against

@@ -34,6 +34,8 @@ var permissions = map[string]permission{
 	"Query.log":              read,
 	"Query.views":            read,
 	"Query.pushCertificates": read,
+	"Query.bulkOrders":       read,
+	"Query.bulkOrder":        read,
 	"Query.groups":           read,
 	"Query.group":            read,
 	"Query.declarations":     read,
@@ -45,6 +47,7 @@ var permissions = map[string]permission{
 	"Mutation.sendRawCommand":      administer,
 	"Mutation.cancelCommand":       change,
 	"Mutation.clearQueue":          change,
+	"Mutation.cancelBulkOrder":     change,
 	"Mutation.holdQueue":           administer,
 	"Mutation.releaseQueue":        administer,
 	"Mutation.holdCommand":         administer,
@@ -136,8 +139,15 @@ var permissions = map[string]permission{
 	"Disclosure":            audit,
 	"CreatedToken":          administer,
 	"SendCommandPayload":    change,
-	"RefusedTarget":         change,
+	"RefusedTarget":         read,
 	"WakeResult":            change,
+
+	"BulkOrder":               read,
+	"BulkOrderConnection":     read,
+	"BulkOrderEdge":           read,
+	"BulkProgress":            read,
+	"RefusedTargetConnection": read,
+	"RefusedTargetEdge":       read,
 }
 
 // permissionOf returns the permission for a field; declared is false if nobody said. The typed mutations, one for

@@ -26,6 +26,7 @@ type types struct {
 	devices, spans, applications, commands, events                   *graphql.Object
 	sent, refused, woken, created                                    *graphql.Object
 	hold                                                             *graphql.Object
+	bulk, bulks, progress, refusals                                  *graphql.Object
 	secret, masterKey, disclosure, escrow                            *graphql.Object
 	parameter, support                                               *graphql.Object
 	group, groups, regrouped                                         *graphql.Object
@@ -56,6 +57,7 @@ func newSchema() (graphql.Schema, error) {
 	t.makeEvent()
 	t.makePayloads()
 	t.makeGroup()
+	t.makeBulk()
 	t.makeDeclaration()
 	t.makeManaged()
 	t.makeCustody()
@@ -69,7 +71,7 @@ func newSchema() (graphql.Schema, error) {
 // queries are the roots of all questions.
 func (t *types) queries() graphql.Fields {
 	all := graphql.Fields{}
-	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.custodyQueries(), t.escrowQueries()} {
+	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.bulkQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.custodyQueries(), t.escrowQueries()} {
 		for name, f := range some {
 			all[name] = f
 		}

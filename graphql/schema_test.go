@@ -51,7 +51,7 @@ var later = map[string]bool{
 	"Subscription":      true,
 	"Device.identities": true,
 	"Log.checkpoint":    true, "Log.publicKey": true, "Log.inclusionProof": true, "Log.consistencyProof": true,
-	"SendCommandInput.group": true, "SendCommandPayload.approval": true,
+	"SendCommandPayload.approval":    true,
 	"CommandState.AWAITING_APPROVAL": true,
 }
 

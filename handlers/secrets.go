@@ -22,6 +22,7 @@ type Secrets struct {
 	Log     eventstore.Log
 	Views   *projections.Views
 	Escrow  *Escrow     // of FileVault recovery keys; they are shown as they came if nil
+	Bulk    *BulkOrders // whose bodies may hold them
 	Codec   interface { // which opens secrets
 		Decode(env eventstore.Envelope) (domain.Event, error)
 	}
@@ -126,6 +127,14 @@ func (s *Secrets) open(ctx context.Context, at projections.Secret) (string, int6
 	}
 	if err != nil {
 		return "", 0, fmt.Errorf("open event %d: %w", at.Position, err)
+	}
+	if queued, is := e.(device.CommandQueued); is && queued.Bulk != "" {
+		body, err := s.Bulk.Body(ctx, queued.Bulk, queued.UUID)
+		if err != nil {
+			return "", 0, err
+		}
+		queued.Body = body
+		e = queued
 	}
 	return secretIn(e, at.Kind), env.Version, nil
 }

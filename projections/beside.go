@@ -16,9 +16,9 @@ import (
 // bulkBatch is the most events that are folded in one transaction while nobody reads.
 const bulkBatch = 4096
 
-// bulk are the settings of a file that nobody reads yet and that may be lost: it is made durable as a whole at the end.
+// unread are the settings of a file that nobody reads yet and that may be lost: it is made durable as a whole at the end.
 // Only a transaction that fails needs its journal, so that stays in memory.
-var bulk = []string{"journal_mode=MEMORY", "synchronous=OFF", "locking_mode=EXCLUSIVE", "temp_store=MEMORY"}
+var unread = []string{"journal_mode=MEMORY", "synchronous=OFF", "locking_mode=EXCLUSIVE", "temp_store=MEMORY"}
 
 // makeBeside makes the file in which views are built anew: an empty one for all of them, otherwise a copy of what is
 // served, in which only these are empty.
@@ -37,7 +37,7 @@ func (v *Views) makeBeside(ctx context.Context, names []string) (*edition, error
 	if err != nil {
 		return nil, errors.Join(err, Remove(file))
 	}
-	e, err := openEdition(ctx, file, v.options, sqlite.OpenReadWrite|sqlite.OpenCreate, append(slices.Clip(bulk), fmt.Sprintf("cache_size=-%d", bulkCache>>10))...)
+	e, err := openEdition(ctx, file, v.options, sqlite.OpenReadWrite|sqlite.OpenCreate, append(slices.Clip(unread), fmt.Sprintf("cache_size=-%d", bulkCache>>10))...)
 	if err != nil {
 		return nil, errors.Join(err, Remove(file))
 	}
@@ -74,7 +74,7 @@ func copyPages(from *sqlite.Conn, file string) error {
 	if err != nil {
 		return err
 	}
-	if err := pragmas(to, bulk...); err != nil {
+	if err := pragmas(to, unread...); err != nil {
 		return errors.Join(err, to.Close())
 	}
 	b, err := sqlite.NewBackup(to, "main", from, "main")

@@ -102,7 +102,7 @@ func (f CommandFilter) where(tx Tx) (*where, error) {
 	if len(f.UUIDs) > 0 {
 		w.and("c.uuid IN ("+marks(len(f.UUIDs))+")", anys(f.UUIDs)...)
 	}
-	for _, step := range []func(Tx, *where) error{f.whereTypes, f.whereDevice, f.whereActor, f.whereTimes} {
+	for _, step := range []func(Tx, *where) error{f.whereTypes, f.whereDevice, f.whereActor, f.whereTimes, f.whereBulk} {
 		if err := step(tx, w); err != nil || w.impossible {
 			return w, err
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/bulk"
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/group"
@@ -42,6 +43,14 @@ func declarationsNeed(e domain.Event) bool {
 func groupsNeed(e domain.Event) bool {
 	switch e.(type) {
 	case group.Created, group.Changed:
+		return true
+	}
+	return false
+}
+
+func bulkNeeds(e domain.Event) bool {
+	switch e.(type) {
+	case bulk.Ordered, bulk.Cancelled: // the words of whoever ordered it
 		return true
 	}
 	return false

@@ -58,6 +58,7 @@ func views() []view {
 		{name: "declarations", version: 1, schema: declarationsSQL, tables: []string{"declarations", "declaration_groups", "declaration_channels"}, fold: newDeclarations, sealed: declarationsNeed},
 		{name: "managed", version: 1, schema: managedSQL, tables: []string{"managed", "managed_orders", "managed_lists"}, fold: newManaged, sealed: managedNeeds},
 		{name: "groups", version: 1, schema: groupsSQL, tables: []string{"groups", "group_members"}, fold: newGroups, sealed: groupsNeed},
+		{name: "bulk", version: 1, schema: bulkSQL, tables: []string{"bulk_orders", "bulk_commands", "bulk_refused"}, fold: newBulkOrders, sealed: bulkNeeds},
 		{name: "holds", version: 1, schema: holdsSQL, tables: []string{"holds"}, fold: newHolds, sealed: holdsNeed},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/bulk"
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
@@ -62,6 +63,10 @@ func sceneOf(tx Tx, env eventstore.Envelope, e domain.Event) (s Scene, err error
 		_, err = one(tx, `SELECT name FROM operators WHERE id = ?`, []any{env.Stream.ID}, func(r Row) { s.User = r.Text(0) })
 	case declaration.Put, declaration.Assigned, declaration.Unassigned, declaration.Withdrawn:
 		s.Declaration = env.Stream.ID
+	case bulk.Ordered:
+		s.Group = e.Group
+		_, err = one(tx, `SELECT name FROM groups WHERE id = ? AND since <= ? ORDER BY since DESC LIMIT 1`,
+			[]any{e.Group, int64(env.Position)}, func(r Row) { s.Group = r.Text(0) })
 	case group.MembersAdded, group.MembersRemoved, group.Deleted:
 		s.Group = env.Stream.ID
 		_, err = one(tx, `SELECT name FROM groups WHERE id = ? AND since <= ? ORDER BY since DESC LIMIT 1`,
@@ -172,6 +177,8 @@ func Summary(e domain.Event, s Scene) string {
 		device.CommandFormatRejected, device.CommandDeferred, device.CommandCancelled, device.CommandSuperseded,
 		device.CommandExpired, device.ResultUnmatched:
 		sentence = summariseCommand(e, s)
+	case bulk.Ordered, bulk.MembersNamed, bulk.PassedOn, bulk.Cancelled:
+		sentence = summariseBulk(e, s)
 	case device.QueueHeld, device.QueueReleased, device.CommandHeld, device.CommandReleased:
 		sentence = summariseHold(e, s)
 	case device.PushRequested, device.PushAccepted, device.PushRefused, device.PresumedUnmanaged, device.Seen:

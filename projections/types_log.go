@@ -72,6 +72,7 @@ type CommandFilter struct {
 	Channel      *device.ChannelID
 	UUIDs        []string
 	Actor        string    // id or name of who ordered it
+	Bulk         string    // id of an order to many devices
 	From, To     time.Time // of the order, both inclusive
 }
 

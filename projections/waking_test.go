@@ -131,7 +131,7 @@ func TestOnlyEnrolledChannelsAreWoken(t *testing.T) {
 	}
 }
 
-// Whatever waits and could be offered is pushed for some time, unless it was ordered without a push.
+// Whatever waits and could be offered is pushed for some time, unless it was ordered without a push or is held.
 func TestNothingWaitsUnwoken(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := lived(t, 80)
@@ -148,7 +148,7 @@ func TestNothingWaitsUnwoken(t *testing.T) {
 		}
 		for id, d := range w.devices {
 			for _, c := range d.Channels {
-				if d.Status == device.StatusEnrolled && c.Enrolled && w.mustWake(id, c) && !woken[id+string(c.ID)] {
+				if d.Status == device.StatusEnrolled && c.Enrolled && w.mustWake(id, d, c) && !woken[id+string(c.ID)] {
 					t.Fatalf("%s %q has %d commands waiting, and is never woken", id, c.ID, len(c.Queue))
 				}
 			}
@@ -157,7 +157,7 @@ func TestNothingWaitsUnwoken(t *testing.T) {
 }
 
 // mustWake reports whether something waits that was ordered with a push, on a channel that Apple can reach.
-func (w *world) mustWake(id string, c device.Channel) bool {
+func (w *world) mustWake(id string, d device.Device, c device.Channel) bool {
 	loud, stopped := map[string]bool{}, false
 	for _, env := range w.events {
 		e, err := inClear{}.Decode(env)
@@ -174,7 +174,7 @@ func (w *world) mustWake(id string, c device.Channel) bool {
 		}
 	}
 	for _, item := range c.Queue {
-		if loud[item.UUID] && !stopped {
+		if loud[item.UUID] && !stopped && !w.held(d, c.ID, item) {
 			return true
 		}
 	}

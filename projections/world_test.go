@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/bulk"
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/group"
@@ -29,6 +30,7 @@ type world struct {
 	groups  map[string]group.Group
 
 	declarations map[string]declaration.Declaration
+	bulks        map[string]bulk.Order
 
 	clock  time.Time
 	orders int
@@ -36,7 +38,7 @@ type world struct {
 }
 
 func newWorld() *world {
-	return &world{history: newHistory(), devices: map[string]device.Device{}, groups: map[string]group.Group{}, declarations: map[string]declaration.Declaration{}, clock: noon, rarest: 5}
+	return &world{history: newHistory(), devices: map[string]device.Device{}, groups: map[string]group.Group{}, declarations: map[string]declaration.Declaration{}, bulks: map[string]bulk.Order{}, clock: noon, rarest: 5}
 }
 
 var worldTypes = []string{
@@ -90,6 +92,7 @@ func (w *world) live(t *rapid.T) {
 		func() ([]domain.Event, error) { return w.hold(t, d, channel) },
 		func() ([]domain.Event, error) { return nil, w.regroup(t) },
 		func() ([]domain.Event, error) { return nil, w.declare(t) },
+		func() ([]domain.Event, error) { return nil, w.orderMany(t) },
 		func() ([]domain.Event, error) { return w.declares(t, d, channel) },
 	}
 	act := rapid.IntRange(0, len(acts)-1).Draw(t, "act")
@@ -98,10 +101,11 @@ func (w *world) live(t *rapid.T) {
 		return
 	}
 	by := ada
-	if act != 3 && act != 4 && act != 8 && act != 11 && act != 13 {
+	if act != 3 && act != 4 && act != 8 && act != 11 && act != 13 && act != 14 {
 		by = eventstore.Actor{Kind: eventstore.ByDevice, ID: id}
 	}
 	w.by(by, eventstore.Stream{Kind: device.Kind, ID: id}, w.clock, events...)
+	d = w.devices[id] // an order to many may have reached it
 	for _, e := range events {
 		d = d.Evolve(e, w.clock)
 	}
@@ -301,6 +305,54 @@ func (w *world) regroup(t *rapid.T) error {
 	}
 	w.groups[id] = g
 	return nil
+}
+
+// orderMany lets somebody order something for many devices, or take it back, or the server pass it on.
+func (w *world) orderMany(t *rapid.T) error {
+	id := rapid.SampledFrom([]string{"B1", "B2"}).Draw(t, "bulk order")
+	o := w.bulks[id]
+	var events []domain.Event
+	var err error
+	switch rapid.IntRange(0, 5).Draw(t, "with the order") {
+	case 0:
+		events, err = o.Cancel("no longer wanted")
+	case 1, 2:
+		what := bulk.Ordered{Group: "labs", RequestType: rapid.SampledFrom(worldTypes).Draw(t, "type"), Mark: "M", Body: "M", Reason: "asked for"}
+		events, err = o.Order(what, []string{"d1", "d2", "d3"}, w.clock)
+	default:
+		events, err = w.passOn(t, id, o)
+	}
+	if err != nil {
+		return err
+	}
+	w.by(ada, eventstore.Stream{Kind: bulk.Kind, ID: id}, w.clock, events...)
+	for _, e := range events {
+		o = o.Evolve(e, w.clock)
+	}
+	w.bulks[id] = o
+	return nil
+}
+
+// passOn passes an order on to some devices, each of which may have been passed it before.
+func (w *world) passOn(t *rapid.T, id string, o bulk.Order) ([]domain.Event, error) {
+	var refused []bulk.Refused
+	some := o.Next(rapid.IntRange(1, 3).Draw(t, "some"))
+	for _, one := range some {
+		d := w.devices[one]
+		events, err := d.Order("", device.Order{UUID: bulk.CommandUUID(id, one), RequestType: o.Ordered.RequestType, Bulk: id, Key: "bulk " + id}, false, w.clock)
+		if err != nil {
+			refused = append(refused, bulk.Refused{Device: one, Code: "conflict", Reason: err.Error()})
+		}
+		w.by(ada, eventstore.Stream{Kind: device.Kind, ID: one}, w.clock, events...)
+		for _, e := range events {
+			d = d.Evolve(e, w.clock)
+		}
+		w.devices[one] = d
+	}
+	if rapid.IntRange(0, 3).Draw(t, "killed before it was told") == 0 {
+		return nil, nil
+	}
+	return o.PassOn(o.Reached, len(some), refused)
 }
 
 // declare lets somebody do something with a declaration.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/bulk"
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/export"
 	"github.com/rollcall-mdm/rollcall/eventstore"
@@ -55,11 +57,11 @@ func mayDisclose(c handlers.Caller, d handlers.Disclosure) error {
 
 // partKeys returns the keys of the parts, and of how many events they are.
 func (h *house) partKeys(ctx context.Context, d handlers.Disclosure) (keys []handlers.PartKey, events int, err error) {
-	for env, err := range h.question(ctx, d) {
+	for env, err := range h.withOrders(ctx, d, h.question(ctx, d)) {
 		if err != nil {
 			return nil, 0, err
 		}
-		if env.Position > d.Position || !d.From.IsZero() && env.Time.Before(d.From) || !d.To.IsZero() && !env.Time.Before(d.To) {
+		if order := d.Device != "" && env.Stream.Kind == bulk.Kind; !order && !inQuestion(d, env) {
 			continue
 		}
 		before := len(keys)
@@ -89,6 +91,49 @@ func (h *house) question(ctx context.Context, d handlers.Disclosure) iter.Seq2[e
 		return h.log.ReadStream(ctx, eventstore.Stream{Kind: device.Kind, ID: d.Device}, 0, eventstore.Forward)
 	}
 	return h.log.ReadAll(ctx, 0)
+}
+
+// withOrders yields the events, and after those of one device the orders to many devices that its commands refer to: they
+// hold what it was told.
+func (h *house) withOrders(ctx context.Context, d handlers.Disclosure, events iter.Seq2[eventstore.Envelope, error]) iter.Seq2[eventstore.Envelope, error] {
+	if d.Device == "" {
+		return events
+	}
+	return func(yield func(eventstore.Envelope, error) bool) {
+		var orders []string
+		for env, err := range events {
+			if !yield(env, err) {
+				return
+			}
+			if id := bulkOf(env); id != "" && inQuestion(d, env) && !slices.Contains(orders, id) {
+				orders = append(orders, id)
+			}
+		}
+		for _, id := range orders {
+			for env, err := range h.log.ReadStream(ctx, eventstore.Stream{Kind: bulk.Kind, ID: id}, 0, eventstore.Forward) {
+				if env.Type == (bulk.Ordered{}).EventType() || err != nil {
+					if !yield(env, err) {
+						return
+					}
+				}
+				break // it is the first
+			}
+		}
+	}
+}
+
+// inQuestion reports whether the question is about an event of this place and time.
+func inQuestion(d handlers.Disclosure, env eventstore.Envelope) bool {
+	return env.Position <= d.Position && (d.From.IsZero() || !env.Time.Before(d.From)) && (d.To.IsZero() || env.Time.Before(d.To))
+}
+
+// bulkOf returns the order to many devices that an event refers to.
+func bulkOf(env eventstore.Envelope) string {
+	var open struct{ Bulk string }
+	if env.Type == (device.CommandQueued{}).EventType() {
+		_ = json.Unmarshal(env.Data, &open) // what cannot be read refers to nothing
+	}
+	return open.Bulk
 }
 
 // recordDisclosure appends what is disclosed: to the device's stream if it is about one, else to a stream of its own.

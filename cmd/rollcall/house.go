@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/bulk"
 	"github.com/rollcall-mdm/rollcall/domain/catalog"
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
@@ -55,6 +56,7 @@ type house struct {
 	declarations *eventstore.Repository[declaration.Declaration, domain.Event]
 	masterkeys   *eventstore.Repository[masterkey.MasterKey, domain.Event]
 	escrows      *eventstore.Repository[escrow.Escrow, domain.Event]
+	bulks        *eventstore.Repository[bulk.Order, domain.Event]
 	exports      *eventstore.Repository[export.Export, domain.Event]
 	tokens       *auth.Tokens
 }
@@ -113,6 +115,8 @@ func (h *house) gather() {
 	h.declarations = repository(h, declaration.Kind, declaration.Declaration.Evolve)
 	h.masterkeys = repository(h, masterkey.Kind, masterkey.MasterKey.Evolve)
 	h.escrows = repository(h, escrow.Kind, escrow.Escrow.Evolve)
+	h.bulks = repository(h, bulk.Kind, bulk.Order.Evolve)
+	h.bulks.Size, h.bulks.CacheSize = bulk.Size, 16<<20
 	h.exports = repository(h, export.Kind, export.Export.Evolve)
 	h.tokens = &auth.Tokens{Operators: h.operators, Now: h.now, Logger: h.logger}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/graphql"
 	"github.com/rollcall-mdm/rollcall/handlers"
 	"github.com/rollcall-mdm/rollcall/handlers/assign"
+	passing "github.com/rollcall-mdm/rollcall/handlers/bulk"
 	proof "github.com/rollcall-mdm/rollcall/handlers/ledger"
 	"github.com/rollcall-mdm/rollcall/handlers/mdm"
 	"github.com/rollcall-mdm/rollcall/handlers/nano"
@@ -195,9 +196,10 @@ func (s *server) openWeb() error {
 
 func (s *server) mount(e *echo.Echo) error {
 	declared := &handlers.Declarations{Declarations: s.declarations, Views: s.views}
+	many := &handlers.BulkOrders{Orders: s.bulks, Views: s.views}
 	door := &mdm.Door{
-		Declarations: declared,
-		Devices:      s.devices, Certificates: s.certificates, Strangers: s.strangers, Pseudonyms: s.pseudonyms,
+		Declarations: declared, Bulk: many,
+		Devices: s.devices, Certificates: s.certificates, Strangers: s.strangers, Pseudonyms: s.pseudonyms,
 		Identity: s.identity, Now: s.now, Log: s.logger, Observe: s.metrics.door(), MaxBody: s.MaxBody, KeepAll: s.Evidence == "all",
 	}
 	if err := s.furnish(door); err != nil {
@@ -214,8 +216,8 @@ func (s *server) mount(e *echo.Echo) error {
 	orders := &handlers.Orders{Devices: s.devices}
 	s.custodian = newCustodian(s.house, s.views)
 	asks := &graphql.Door{
-		Secrets: &handlers.Secrets{Devices: s.devices, Log: s.house.log, Views: s.views, Codec: s.codec}, Custody: s.custodian,
-		Views: s.views, Log: s.house.log, Codec: s.codec.Views(), Evidence: s.codec, Orders: orders, Tokens: s.tokens,
+		Secrets: &handlers.Secrets{Devices: s.devices, Log: s.house.log, Views: s.views, Bulk: many, Codec: s.codec}, Custody: s.custodian,
+		Views: s.views, Log: s.house.log, Codec: s.codec.Views(), Evidence: s.codec, Orders: orders, Bulk: many, Tokens: s.tokens,
 		Groups: &handlers.Groups{Groups: s.groups}, Declarations: declared,
 		Pseudonyms: s.pseudonyms, Now: s.now, Logger: s.logger,
 	}
@@ -267,6 +269,9 @@ func (s *server) run(ctx context.Context) error {
 	g.Go(func() error { return s.lookout().Run(ctx) })
 	g.Go(func() error {
 		return (&assign.Announcer{Log: s.house.log, Views: s.views, Devices: s.devices, Logger: s.logger}).Run(ctx)
+	})
+	g.Go(func() error {
+		return (&passing.Worker{Log: s.house.log, Views: s.views, Orders: s.bulks, Devices: s.devices, Logger: s.logger}).Run(ctx)
 	})
 	g.Go(func() error { return s.ledger.Run(ctx) })
 	if s.index != nil {

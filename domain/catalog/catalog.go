@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/bulk"
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
@@ -21,6 +22,6 @@ import (
 // Events lists all events by their zero values.
 func Events() []domain.Event {
 	return slices.Concat(device.Events(), certificate.Events(), operator.Events(), pushcert.Events(), stranger.Events(),
-		group.Events(), declaration.Events(), trust.Events(),
+		group.Events(), bulk.Events(), declaration.Events(), trust.Events(),
 		export.Events(), masterkey.Events(), escrow.Events())
 }

@@ -17,7 +17,7 @@ const Kind = "device"
 
 // Fold is the version of Evolve and of the Device's shape. Snapshots of another version are not used: count
 // it up with every change of either.
-const Fold = 6
+const Fold = 7
 
 // A Status says where an enrolment stands.
 type Status string

@@ -164,6 +164,7 @@ type Order struct {
 	Password     string          `json:",omitempty"` // that it sets or verifies; a secret
 	Clears       bool            `json:",omitempty"` // it takes a password away, and sets none
 	Brings       Thing           `json:",omitzero"`  // what its payload brings
+	Bulk         string          `json:",omitempty"` // the order to many devices that it is part of: the body stands there
 }
 
 // A CommandQueued says that a command waits for a channel.
@@ -183,6 +184,7 @@ type CommandQueued struct {
 	Against      string          `json:",omitempty"` // what the catalogue would have refused of it
 	PassesHold   bool            `json:",omitempty"` // it is delivered even while the queue is held
 	Clears       bool            `json:",omitempty"` // it takes a password away, and sets none
+	Bulk         string          `json:",omitempty"` // the order to many devices that it is part of: the body stands there, and not here
 	Parameters   json.RawMessage `seal:"personal" json:",omitempty"`
 	Brings       Thing           `seal:"personal" json:",omitzero"` // what its payload brings
 	Body         Document        `seal:"secret" json:",omitempty"`

@@ -157,7 +157,7 @@ func (d Device) queued(e CommandQueued) Device {
 		c.Queue = append(slices.Clip(c.Queue), &Item{Order: Order{
 			UUID: e.UUID, RequestType: e.RequestType, Body: e.Body, Parameters: e.Parameters, Priority: e.Priority,
 			NotBefore: e.NotBefore, ExpiresAt: e.ExpiresAt, SupersedeKey: e.SupersedeKey, Reason: e.Reason, Key: e.Key,
-			Renews: e.Renews, Raw: e.Raw, PassesHold: e.PassesHold, Password: e.Password, Clears: e.Clears,
+			Renews: e.Renews, Raw: e.Raw, PassesHold: e.PassesHold, Bulk: e.Bulk, Password: e.Password, Clears: e.Clears,
 		}, Judged: d.Revision})
 	})
 }

@@ -23,7 +23,7 @@ func (d Device) Order(channel ChannelID, o Order, noPush bool, at time.Time) ([]
 	}
 	_, _, waits := d.Item(o.UUID)
 	switch {
-	case o.UUID == "" || o.RequestType == "" || len(o.Body) == 0:
+	case o.UUID == "" || o.RequestType == "" || (len(o.Body) == 0) == (o.Bulk == ""):
 		return nil, domain.Refusef(domain.Invalid, "a command needs CommandUUID and RequestType")
 	case waits || slices.Contains(d.Settled, o.UUID):
 		return nil, domain.Refusef(domain.Conflict, "the device has had a command with this CommandUUID: take a new one")
@@ -48,7 +48,7 @@ func (d Device) Order(channel ChannelID, o Order, noPush bool, at time.Time) ([]
 	events := []domain.Event{CommandQueued{
 		Channel: channel, UUID: o.UUID, RequestType: o.RequestType, Priority: o.Priority, NotBefore: o.NotBefore,
 		ExpiresAt: o.ExpiresAt, SupersedeKey: o.SupersedeKey, Reason: o.Reason, Key: o.Key, NoPush: noPush, Renews: o.Renews, Raw: o.Raw, Against: o.Against,
-		PassesHold: o.PassesHold, Password: o.Password, Clears: o.Clears,
+		PassesHold: o.PassesHold, Bulk: o.Bulk, Password: o.Password, Clears: o.Clears,
 		Parameters: o.Parameters, Brings: o.Brings, Body: o.Body,
 	}}
 	for _, item := range c.Queue {

@@ -56,7 +56,7 @@ func (d *Door) connect(r *request) (answer, error) {
 		return answer{}, err
 	}
 	d.count(report, poll, done.Events)
-	return delivery(done, report.Channel), nil
+	return d.delivery(r, done, report.Channel)
 }
 
 // reportOf returns what the message reports, but for its result.
@@ -142,19 +142,26 @@ func (d *Door) count(report device.Report, poll pollKey, events []domain.Event) 
 }
 
 // delivery returns the answer that hands out the command which was just recorded as delivered, if one was.
-func delivery(done change, channel device.ChannelID) answer {
+func (d *Door) delivery(r *request, done change, channel device.ChannelID) (answer, error) {
 	if len(done.Events) == 0 {
-		return kept
+		return kept, nil
 	}
 	next, ok := done.Events[len(done.Events)-1].(device.CommandDelivered)
 	if !ok || next.Channel != channel {
-		return kept
+		return kept, nil
 	}
 	item, _, waits := done.State.Item(next.UUID)
 	if !waits {
-		return kept
+		return kept, nil
 	}
-	return answer{status: http.StatusOK, contentType: xmlType, body: bodyOf(item, done.State)}
+	if item.Bulk != "" {
+		body, err := d.Bulk.Body(r.ctx, item.Bulk, item.UUID)
+		if err != nil {
+			return answer{}, err // the device asks again, and is handed it again
+		}
+		item.Body = body
+	}
+	return answer{status: http.StatusOK, contentType: xmlType, body: bodyOf(item, done.State)}, nil
 }
 
 // bodyOf returns the command as it is delivered: as it was ordered, but that a ClearPasscode without an

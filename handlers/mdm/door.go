@@ -48,6 +48,12 @@ type Declarations interface {
 	Document(ctx context.Context, set declaration.Set, kind, identifier string) (text json.RawMessage, found bool, err error)
 }
 
+// Bodies of orders to many devices stand once, for all of them. *handlers.BulkOrders knows them.
+type Bodies interface {
+	// Body returns an order's property list as the device with this CommandUUID gets it.
+	Body(ctx context.Context, order, commandUUID string) ([]byte, error)
+}
+
 // A Door lets devices in. All fields are set before Mount; those from Now on are useful at zero.
 type Door struct {
 	Devices      *eventstore.Repository[device.Device, domain.Event]
@@ -55,6 +61,7 @@ type Door struct {
 	Strangers    *eventstore.Repository[Nobody, domain.Event]
 	Pseudonyms   Pseudonyms
 	Identity     *Identity
+	Bulk         Bodies       // of orders to many devices; needed where there are such
 	Declarations Declarations // what channels are to have; no declarations for anybody if nil
 
 	Now     func() time.Time // the server's clock; time.Now if nil
