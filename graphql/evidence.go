@@ -39,8 +39,10 @@ func evidenceFields() graphql.Fields {
 			sum := sha256.Sum256(k.Body)
 			return hex.EncodeToString(sum[:])
 		}),
-		"bytes":  get("Of the body that are kept.", must(graphql.Int), func(k kept) any { return len(k.Body) }),
-		"whole":  get("Whether they are all that was sent.", must(graphql.Boolean), func(k kept) any { return k.Whole() }),
+		"bytes": get("Of the body that are kept.", must(graphql.Int), func(k kept) any { return len(k.Body) }),
+		"whole": get("Whether they are all that was sent.", must(graphql.Boolean), func(k kept) any { return k.Whole() }),
+		"blanked": get("Keys whose values were taken out of the body, because they must not be kept; its signature, which hangs on them, is not kept either.",
+			many(graphql.String), func(k kept) any { return append([]string{}, k.Blanked...) }),
 		"signed": get("Whether a detached signature is kept with them.", must(graphql.Boolean), func(k kept) any { return k.Signature != "" }),
 		"shown": get("How the sender showed who it is: mtls, header, signature. Empty where that was not kept.", many(graphql.String), func(k kept) any {
 			return append([]string{}, k.Shown...)

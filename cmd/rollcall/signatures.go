@@ -22,6 +22,7 @@ type tally struct {
 	Closed    int `json:"closed,omitempty"`   // that nothing here opens
 	Unsigned  int `json:"unsigned,omitempty"` // proven in another way than by a signature
 	Cut       int `json:"cut,omitempty"`      // signed, and longer than what was kept of them: no signature can be checked
+	Blanked   int `json:"blanked,omitempty"`  // kept without what lets passwords be tried, and so without their signature
 	Holds     int `json:"holds"`              // signatures that hold, by a certificate that was the device's, and trusted, then
 	Alone     int `json:"alone,omitempty"`    // that hold, but the events that tell whose the certificate was are not here
 	Unchained int `json:"unchained,omitempty"`
@@ -40,6 +41,7 @@ func (t tally) String() string {
 		{t.Alone, "hold, but whose the certificate was is told by events that are not here"},
 		{t.Unchained, "hold, but whom the server trusted then is told by events that are not here"},
 		{t.Broken, "do not hold"}, {t.Cut, "were kept in part, and cannot be checked"},
+		{t.Blanked, "were checked when they came, and kept without the proof of a password, on which the signature hangs"},
 		{t.Unsigned, "were proven without a signature"}, {t.Closed, "could not be opened"},
 	} {
 		if more.n > 0 {
@@ -82,6 +84,9 @@ func (s *signatures) event(env eventstore.Envelope) (problem string) {
 	}
 	m := proof.Parse(plain)
 	switch {
+	case len(m.Blanked) > 0:
+		s.Blanked++
+		return ""
 	case m.Signature == "", env.Stream.Kind == stranger.Kind: // a stranger's signature did not hold: that is why it is there
 		s.Unsigned++
 		return ""

@@ -150,9 +150,10 @@ func TestSignaturesAreCheckedAgainstTheirDay(t *testing.T) {
 			x.add(device.Kind, device.Seen{}, &proof.Message{Shown: []string{proof.ByTLS}, Size: 4, Body: []byte("idle")})
 			x.add(stranger.Kind, stranger.MessageRefused{}, &proof.Message{Signature: "AAAA", Size: 4, Body: []byte("idle")})
 			x.add(device.Kind, device.Seen{}, &proof.Message{Body: []byte("sealed")})
+			x.add(device.Kind, device.UserAuthenticated{}, &proof.Message{Shown: []string{proof.BySignature}, Body: []byte("<plist/>"), Blanked: []string{"DigestResponse"}})
 			x.trusts(x.ca)
 			x.add("device-of-which-the-beginning-is-not-here", device.Seen{}, x.signed(x.id, "idle"))
-		}, tally{Evidence: 6, Closed: 1, Unsigned: 2, Cut: 1, Alone: 1, Unchained: 1}, ""},
+		}, tally{Evidence: 7, Blanked: 1, Closed: 1, Unsigned: 2, Cut: 1, Alone: 1, Unchained: 1}, ""},
 		"evidence that was altered": {func(x *testimony) {
 			x.add(device.Kind, device.Seen{}, &proof.Message{Body: []byte("altered")})
 		}, tally{Evidence: 1}, "does not open"},

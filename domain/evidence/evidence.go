@@ -23,12 +23,13 @@ type Message struct {
 	Signature   string   // the Mdm-Signature header as it came; empty if there was none
 	Path        string   // to which it was sent
 	ContentType string
-	Size        int    // of the body as it was sent, in bytes; -1 if it was not read and did not say
-	Body        []byte // all of it, or its beginning
+	Size        int      // of the body as it was sent, in bytes; -1 if it was not read and did not say
+	Body        []byte   // all of it, or its beginning
+	Blanked     []string // keys whose values were taken out of the body, because they must not be kept
 }
 
 // Whole reports whether no byte of the body is missing.
-func (m Message) Whole() bool { return m.Size == len(m.Body) }
+func (m Message) Whole() bool { return m.Size == len(m.Body) && len(m.Blanked) == 0 }
 
 // magic begins the form. No property list begins with NUL; what was kept before there was a form is a body alone.
 const magic = "\x00rollcall-evidence/1\n"
@@ -44,6 +45,7 @@ type head struct {
 	Signature   int      `json:"signature,omitempty"`
 	Text        bool     `json:"signatureIsText,omitempty"` // it is kept as it came: no base64 as everybody writes it
 	Body        int      `json:"body"`
+	Blanked     []string `json:"blanked,omitempty"`
 }
 
 // Bytes returns the form in which the message is kept. The signature is kept as the bytes that its base64 stands for:
@@ -55,7 +57,7 @@ func (m Message) Bytes() []byte {
 		signature = []byte(m.Signature)
 	}
 	line, err := json.Marshal(head{
-		m.Shown, m.Path, m.ContentType, m.Size, len(m.Certificate), len(signature), text, len(m.Body),
+		m.Shown, m.Path, m.ContentType, m.Size, len(m.Certificate), len(signature), text, len(m.Body), m.Blanked,
 	})
 	if err != nil {
 		line = nil // of numbers and strings: it does not fail
@@ -85,6 +87,6 @@ func Parse(kept []byte) Message {
 	}
 	return Message{
 		Shown: h.Shown, Certificate: rest[:h.Certificate:h.Certificate], Signature: signature,
-		Path: h.Path, ContentType: h.ContentType, Size: h.Size, Body: rest[h.Certificate+h.Signature:],
+		Path: h.Path, ContentType: h.ContentType, Size: h.Size, Body: rest[h.Certificate+h.Signature:], Blanked: h.Blanked,
 	}
 }

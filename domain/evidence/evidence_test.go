@@ -15,18 +15,19 @@ import (
 func TestKeptAndReadAgain(t *testing.T) {
 	for name, m := range map[string]evidence.Message{
 		"nothing":             {Body: []byte{}},
-		"a signed message":    {[]string{"signature"}, []byte{0x30, 0, 1}, "MAABAg==", "/mdm/checkin", "text/xml", 9, []byte("<plist/>\n")},
-		"cut short":           {[]string{"header", "signature"}, nil, "MAABAg==", "/mdm", "", 70_000, bytes.Repeat([]byte("x"), 65536)},
-		"base64 of its own":   {[]string{"signature"}, nil, "MAABAg=", "/mdm", "", 1, []byte("\n")},
-		"base64 with a break": {[]string{"signature"}, nil, "MAAB\nAg==", "/mdm", "", 1, []byte("\x00")},
-		"trailing bits":       {[]string{"signature"}, nil, "MAABAh==", "/mdm", "", 1, []byte("ü")},
-		"a body in the form":  {nil, nil, "", "/mdm", "a\nb", -1, evidence.Message{Body: []byte("inner")}.Bytes()},
+		"a signed message":    {[]string{"signature"}, []byte{0x30, 0, 1}, "MAABAg==", "/mdm/checkin", "text/xml", 9, []byte("<plist/>\n"), nil},
+		"cut short":           {[]string{"header", "signature"}, nil, "MAABAg==", "/mdm", "", 70_000, bytes.Repeat([]byte("x"), 65536), nil},
+		"base64 of its own":   {[]string{"signature"}, nil, "MAABAg=", "/mdm", "", 1, []byte("\n"), nil},
+		"base64 with a break": {[]string{"signature"}, nil, "MAAB\nAg==", "/mdm", "", 1, []byte("\x00"), nil},
+		"trailing bits":       {[]string{"signature"}, nil, "MAABAh==", "/mdm", "", 1, []byte("ü"), nil},
+		"a body in the form":  {nil, nil, "", "/mdm", "a\nb", -1, evidence.Message{Body: []byte("inner")}.Bytes(), nil},
+		"blanked":             {[]string{"signature"}, []byte{0x30}, "", "/mdm", "", 5, []byte("12345"), []string{"DigestResponse"}},
 	} {
 		got := evidence.Parse(m.Bytes())
 		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", m) {
 			t.Errorf("%s: read as %+v, was %+v", name, got, m)
 		}
-		if got.Whole() != (m.Size == len(m.Body)) {
+		if got.Whole() != (m.Size == len(m.Body) && m.Blanked == nil) {
 			t.Errorf("%s: whole is %v", name, got.Whole())
 		}
 	}

@@ -29,6 +29,7 @@ func (d *Door) keeping(r *request, pins bool) eventstore.Meta {
 func (d *Door) evidence(r *request, most int) []byte {
 	m := evidence.Message{Path: r.http.URL.Path, ContentType: clip(r.http.Header.Get("Content-Type"), maxName), Size: r.size(), Body: r.sample(most)}
 	d.Identity.shown(r.http, &m)
+	blank(&m, r.message)
 	return m.Bytes()
 }
 

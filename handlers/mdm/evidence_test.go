@@ -8,6 +8,7 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/evidence"
+	"github.com/rollcall-mdm/rollcall/handlers/plist"
 )
 
 // signed sends a message of the device's with its signature, and returns the body and the header.
@@ -90,5 +91,57 @@ func TestARefusedSignatureIsKept(t *testing.T) {
 		if m := g.message(kept[len(kept)-1]); m.Signature != broken[:min(len(broken), maxHeader)] || len(m.Certificate) > 0 {
 			t.Errorf("%.20s is kept as %.20s", broken, m.Signature)
 		}
+	}
+}
+
+// The proof of a password is kept nowhere: neither in what a device has signed, nor by way of its signature, in which
+// stands a hash of the whole.
+func TestADigestResponseIsNotKept(t *testing.T) {
+	const digest = `Digest username="ada",realm="school",nonce="n",uri="/",response="CANARYRESPONSE"`
+	message := map[string]any{"UDID": "LOGIN-1", "MessageType": "UserAuthenticate", "UserID": "ADA", "DigestResponse": digest}
+	body := xml(t, message)
+	read, err := plist.Scan(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary := append([]byte("bplist00"), digest...)
+	strange := bytes.ReplaceAll(body, []byte("CANARYRESPONSE"), []byte("&#67;ANARYRESPONSE"))
+	strange = bytes.ReplaceAll(strange, []byte("<key>DigestResponse"), []byte("<key>&#68;igestResponse"))
+	cut := body[:bytes.Index(body, []byte("RESPONSE"))+3]
+	for name, c := range map[string]struct {
+		body    []byte
+		message *plist.Dict
+		stays   string
+	}{
+		"in XML": {body, read, "UserAuthenticate"}, "in binary": {binary, read, "bplist00"}, "written strangely": {strange, read, ""},
+		"broken off": {cut, nil, "DigestResponse"},
+	} {
+		m := evidence.Message{Body: bytes.Clone(c.body), Size: len(c.body), Signature: "MAABAg==", Certificate: []byte{0x30}, Shown: []string{evidence.BySignature}}
+		blank(&m, c.message)
+		kept := evidence.Parse(m.Bytes())
+		if bytes.Contains(m.Bytes(), []byte("ANARY")) || !bytes.Contains(kept.Body, []byte(c.stays)) || kept.Signature != "" || kept.Whole() ||
+			!slices.Equal(kept.Blanked, []string{"DigestResponse"}) || len(kept.Certificate) == 0 {
+			t.Errorf("%s: kept as %+v", name, kept)
+		}
+	}
+	m := evidence.Message{Body: []byte("<string>DigestResponse</string>"), Signature: "MAABAg=="}
+	if blank(&m, nil); m.Signature == "" || m.Blanked != nil {
+		t.Errorf("who speaks of it is kept as %+v", m)
+	}
+}
+
+// So it is of a login at the door, whatever is kept.
+func TestALoginIsKeptWithoutItsProof(t *testing.T) {
+	h := provers(t)
+	h.door.KeepAll = true
+	mac := h.enrolled("M2")
+	ann := mac.as(map[string]any{"UDID": "M2", "UserID": "G1", "UserShortName": "ann"})
+	if ann.logIn("password") == "" {
+		t.Fatal("ann could not log in")
+	}
+	_, r := last[device.UserAuthenticated](mac)
+	m := mac.message(r)
+	if bytes.Contains(mac.evidence(r), []byte("response=")) || !bytes.Contains(m.Body, []byte("UserAuthenticate")) || !slices.Equal(m.Blanked, []string{"DigestResponse"}) {
+		t.Errorf("the login is kept as %+v", m)
 	}
 }
