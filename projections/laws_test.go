@@ -215,6 +215,11 @@ func offered(t *rapid.T, w *world, d device.Device, queue []Command) {
 	if err != nil || d.Status != device.StatusEnrolled {
 		return
 	}
+	held := map[string]bool{}
+	own, _ := d.Channel("")
+	for _, item := range own.Queue {
+		held[item.UUID] = w.held(d, "", item)
+	}
 	for _, e := range events {
 		handed, is := e.(device.CommandDelivered)
 		if !is {
@@ -222,7 +227,7 @@ func offered(t *rapid.T, w *world, d device.Device, queue []Command) {
 		}
 		for _, c := range queue {
 			gone := !c.ExpiresAt.IsZero() && !at.Before(c.ExpiresAt) && c.State != Delivered
-			if c.Channel == "" && !gone && !at.Before(c.NotBefore) {
+			if c.Channel == "" && !gone && !held[c.UUID] && !at.Before(c.NotBefore) {
 				if c.UUID != handed.UUID {
 					t.Fatalf("the view would hand out %s, the device %s", c.UUID, handed.UUID)
 				}
