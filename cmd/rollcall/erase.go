@@ -51,6 +51,24 @@ func (h *house) erase(ctx context.Context, c handlers.Caller, whom seal.Subject,
 	return len(change.Events) > 0, nil
 }
 
+// noticeErasure destroys the keys of a subject that another server has erased, as soon as its event is read: by the views,
+// which follow the log, and at the latest by whoever appends to the stream, who must have read it to be up to date. So
+// nothing is sealed with keys that are gone elsewhere.
+func (h *house) noticeErasure(env eventstore.Envelope) error {
+	if env.Type != (device.SubjectErased{}).EventType() {
+		return nil
+	}
+	var open struct{ Channel string }
+	if err := json.Unmarshal(env.Data, &open); err != nil {
+		return fmt.Errorf("read an erasure: %w", err)
+	}
+	whom := seal.Subject{Stream: env.Stream, Within: open.Channel}
+	if h.keys.Epoch(whom, env.Version+1) > h.keys.Epoch(whom, env.Version) {
+		return nil
+	}
+	return h.keys.Erase(context.Background(), whom, env.Version)
+}
+
 // eraseAgain is how long it is waited before keys are destroyed that could not be destroyed at once.
 const eraseAgain = time.Second
 

@@ -93,6 +93,9 @@ func (h *house) open(ctx context.Context, o opening) error {
 		return err
 	}
 	h.codec = &seal.Codec[domain.Event]{Types: catalog.Events(), Keys: h.keys, Upcasts: catalog.Upcasts()}
+	if h.shared {
+		h.codec.Notice = h.noticeErasure
+	}
 	blobs := seal.Blobs{Keys: h.keys}
 	h.snapshots, err = embedded.OpenSnapshots[device.Device](h.path("snapshots.db"), embedded.SnapshotOptions{
 		Fold: fmt.Sprintf("device/%d", device.Fold), Seal: blobs.SealBlob, Open: blobs.OpenBlob, Logger: h.logger,

@@ -21,6 +21,9 @@ type Codec[E interface{ EventType() string }] struct {
 	Types []E     // each type of event, by its zero value
 	Keys  Keyring // where the data keys are
 
+	// Notice is shown every event that is to be opened, before it is; nobody is if nil. An error is Decode's.
+	Notice func(env eventstore.Envelope) error
+
 	Upcasts map[string][]Upcast // from the forms that events once had, by stored name, the oldest first
 
 	once    sync.Once
@@ -192,6 +195,11 @@ func (c *Codec[E]) openPart(env eventstore.Envelope) (*plan, reflect.Value, erro
 	p, err := c.planFor(env.Type)
 	if err != nil {
 		return nil, reflect.Value{}, err
+	}
+	if c.Notice != nil {
+		if err := c.Notice(env); err != nil {
+			return nil, reflect.Value{}, err
+		}
 	}
 	v := reflect.New(p.event)
 	if err := p.open.read(env.Data, v); err != nil {
