@@ -58,6 +58,8 @@ func (c *canaries) plant(t *testing.T, v reflect.Value) {
 		c.plant(t, one)
 		v.Set(reflect.MakeMap(v.Type()))
 		v.SetMapIndex(reflect.ValueOf(c.next()), one)
+	case v.Kind() == reflect.Bool, v.CanInt():
+		// no canary fits in there
 	default:
 		t.Fatalf("a sealed field is a %s: teach the test to plant a canary there", v.Type())
 	}
