@@ -58,6 +58,9 @@ func (c *canaries) plant(t *testing.T, v reflect.Value) {
 		c.plant(t, one)
 		v.Set(reflect.MakeMap(v.Type()))
 		v.SetMapIndex(reflect.ValueOf(c.next()), one)
+	case v.Kind() == reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		c.plant(t, v.Index(0))
 	case v.Kind() == reflect.Bool, v.CanInt():
 		// no canary fits in there
 	default:
