@@ -35,6 +35,7 @@ func (t *types) deviceDetails() graphql.Fields {
 		"profiles": ask("", many(t.profile), func(ctx context.Context, r *run, s seen) (any, error) {
 			return r.pieces(ctx, s, profileFacts)
 		}),
+		"osUpdates": ask("What it told of updates of its operating system.", many(t.update), deviceUpdates),
 		"certificates": ask("", many(t.identity), func(ctx context.Context, r *run, s seen) (any, error) {
 			return r.pieces(ctx, s, certificateFacts)
 		}),

@@ -39,6 +39,7 @@ func (t *types) makeDevice() {
 	t.identity = t.object("InstalledCertificate", "A certificate that a device has told of.", t.certificateFields)
 	t.device = t.object("Device", "A device, as it was at the moment that was asked for. What is not known is null.", t.deviceFields)
 	t.devices = t.connection(t.device)
+	t.makeUpdates()
 	t.count = t.object("Count", "How many of one kind.", countFields)
 	t.fleet = t.object("Fleet", "The numbers of a fleet at one moment.", t.fleetFields)
 }
@@ -52,7 +53,8 @@ func (t *types) deviceQueries() graphql.Fields {
 			"filter":  arg("", t.deviceFilter),
 			"orderBy": arg("", t.deviceOrder),
 		})), manyDevices),
-		"fleet": root("The fleet's numbers.", must(t.fleet), asOf, oneFleet),
+		"fleet":     root("The fleet's numbers.", must(t.fleet), asOf, oneFleet),
+		"osUpdates": root("Updates of operating systems, and how many devices told what of them.", many(t.fleetUpdate), asOf, fleetUpdates),
 		"fleetHistory": root("The fleet's numbers at equal distances, 366 of them at most.", many(t.fleet), graphql.FieldConfigArgument{
 			"from":  arg("", must(timeScalar)),
 			"to":    arg("", must(timeScalar)),

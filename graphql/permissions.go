@@ -81,6 +81,10 @@ var permissions = map[string]permission{
 	"Mutation.rotateRecoveryKey":      change,
 	"Mutation.makeFileVaultEscrow":    administer,
 	"Query.fileVaultEscrow":           read,
+	"Query.osUpdates":                 read,
+	"OSUpdate":                        read,
+	"OSUpdateStep":                    read,
+	"FleetUpdate":                     read,
 	"FileVaultEscrow":                 read,
 
 	"Device":                read,

@@ -19,18 +19,18 @@ type types struct {
 	secretKind, part                                                       *graphql.Enum
 	deviceFilter, factFilter, commandFilter, eventFilter, deviceOrder      *graphql.InputObject
 
-	pageInfo, operator, actor                                        *graphql.Object
-	device, user, fact, span, change, application, profile, identity *graphql.Object
-	command, attempt, event, evidence, fleet, count, commandType     *graphql.Object
-	log, view, parked, pushCertificate, token                        *graphql.Object
-	devices, spans, applications, commands, events                   *graphql.Object
-	sent, refused, woken, created                                    *graphql.Object
-	hold                                                             *graphql.Object
-	bulk, bulks, progress, refusals                                  *graphql.Object
-	secret, masterKey, disclosure, escrow                            *graphql.Object
-	parameter, support                                               *graphql.Object
-	group, groups, regrouped                                         *graphql.Object
-	assignment, declaration, declarations, deviceDeclaration         *graphql.Object
+	pageInfo, operator, actor                                              *graphql.Object
+	device, user, fact, span, change, application, profile, identity       *graphql.Object
+	command, attempt, event, evidence, fleet, count, commandType           *graphql.Object
+	log, view, parked, pushCertificate, token                              *graphql.Object
+	devices, spans, applications, commands, events                         *graphql.Object
+	sent, refused, woken, created                                          *graphql.Object
+	hold                                                                   *graphql.Object
+	bulk, bulks, progress, refusals                                        *graphql.Object
+	secret, masterKey, disclosure, escrow, update, updateStep, fleetUpdate *graphql.Object
+	parameter, support                                                     *graphql.Object
+	group, groups, regrouped                                               *graphql.Object
+	assignment, declaration, declarations, deviceDeclaration               *graphql.Object
 
 	thingKind, thingState *graphql.Enum
 	managed, managedSpan  *graphql.Object

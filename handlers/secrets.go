@@ -21,9 +21,11 @@ type Secrets struct {
 	Devices *eventstore.Repository[device.Device, domain.Event]
 	Log     eventstore.Log
 	Views   *projections.Views
-	Escrow  *Escrow     // of FileVault recovery keys; they are shown as they came if nil
-	Bulk    *BulkOrders // whose bodies may hold them
-	Codec   interface { // which opens secrets
+	Keep    time.Duration    // how long a location can be opened after the end of its day; DefaultKeepLocations if zero
+	Now     func() time.Time // time.Now if nil
+	Escrow  *Escrow          // of FileVault recovery keys; they are shown as they came if nil
+	Bulk    *BulkOrders      // whose bodies may hold them
+	Codec   interface {      // which opens secrets
 		Decode(env eventstore.Envelope) (domain.Event, error)
 	}
 }
@@ -44,6 +46,9 @@ func (s *Secrets) Reveal(ctx context.Context, c Caller, w Wanted) (string, error
 	at, err := s.where(ctx, w)
 	if err != nil {
 		return "", err
+	}
+	if w.Kind == device.DeviceLocation && s.over(at.Since) {
+		return "", domain.Refusef(domain.NotFound, "where the device was at that time can no longer be told: locations are kept for a short time")
 	}
 	text, version, err := s.open(ctx, at)
 	if err != nil {
@@ -70,6 +75,18 @@ func (s *Secrets) Reveal(ctx context.Context, c Caller, w Wanted) (string, error
 		return "", err
 	}
 	return text, nil
+}
+
+// over reports whether the time of a location is over, though its key may not be destroyed yet.
+func (s *Secrets) over(since time.Time) bool {
+	keep, now := s.Keep, time.Now
+	if keep == 0 {
+		keep = DefaultKeepLocations
+	}
+	if s.Now != nil {
+		now = s.Now
+	}
+	return !now().Before(device.LocationEnds(since.UTC().Format(time.DateOnly), keep))
 }
 
 func noSecret(kind device.SecretKind) error {
@@ -152,6 +169,8 @@ func secretIn(e domain.Event, kind device.SecretKind) string {
 			key = "PIN"
 		}
 		return orderedText(e.Body, key)
+	case device.Located:
+		return string(e.Location)
 	case device.RecoveryKeyEscrowed:
 		return base64.StdEncoding.EncodeToString(e.CMS)
 	case device.CommandAcknowledged:

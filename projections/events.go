@@ -106,7 +106,7 @@ func spoken() []domain.Event {
 		device.CommandFormatRejected{}, device.ResultUnmatched{}, device.Seen{}, device.Authenticated{},
 		device.TokenUpdated{}, device.CheckedOut{}, device.UserAuthenticated{}, device.BootstrapTokenEscrowed{},
 		device.BootstrapTokenDeleted{}, device.BootstrapTokenReleased{}, device.DeclarationsFetched{},
-		device.DeclarationStatusReported{}, device.UserChallenged{}, device.TokenIssued{}, device.ReturnedToService{},
+		device.DeclarationStatusReported{}, device.Located{}, device.UserChallenged{}, device.TokenIssued{}, device.ReturnedToService{},
 	}
 }
 

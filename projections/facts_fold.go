@@ -223,6 +223,9 @@ func (f *facts) acknowledged(tx Tx, r *record, e device.CommandAcknowledged) err
 	if e.RequestType == "DeviceConfigured" && e.Channel == "" {
 		return f.say(tx, r, statement{"enrollment.awaitingConfiguration", false})
 	}
+	if e.Channel == "" && (e.RequestType == "EnableLostMode" || e.RequestType == "DisableLostMode") {
+		return f.say(tx, r, statement{"device.IsMDMLostModeEnabled", e.RequestType == "EnableLostMode"})
+	}
 	if e.SameAs != 0 {
 		return f.unask(tx, r) // the same list in answer to the same question: nothing has changed
 	}
@@ -246,7 +249,10 @@ func (f *facts) acknowledged(tx Tx, r *record, e device.CommandAcknowledged) err
 		return f.say(tx, r, statement{key, device.PasswordAnswer(e)})
 	}
 	if l, is := lists[e.RequestType]; is {
-		return f.list(tx, r, l, prefix, e.Result)
+		if err := f.list(tx, r, l, prefix, e.Result); err != nil || e.RequestType != "AvailableOSUpdates" || prefix != "" {
+			return err
+		}
+		return f.unschedule(tx, r, e.Result)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ type list struct {
 	key   string // the member that names an entry
 	or    string // what names it if that is absent
 	omit  map[string]bool
+	some  bool                                                   // it never is complete: what it does not name may be there all the same
 	as    func(json.RawMessage) (ident, value string, err error) // instead of all these
 }
 
@@ -33,6 +34,8 @@ var lists = map[string]list{
 	"ProvisioningProfileList": {field: "ProvisioningProfileList", area: "provisioning-profile.", key: "UUID", or: "Name"},
 	"ManagedApplicationList":  {field: "ManagedApplicationList", area: "managed-application."},
 	"UserList":                {field: "Users", area: "user.", key: "UserName", or: "UID"},
+	"ScheduleOSUpdate":        {field: "UpdateResults", area: scheduledArea, key: "ProductKey", or: "InstallAction", some: true},
+	"OSUpdateStatus":          {field: "OSUpdateStatus", area: "update-status.", key: "ProductKey", or: "Status"},
 	"AvailableOSUpdates":      {field: "AvailableOSUpdates", area: "update.", key: "ProductKey", or: "Version"},
 	"CertificateList":         {field: "CertificateList", area: "certificate.", as: certificateFact},
 }
@@ -66,7 +69,7 @@ func (f *facts) whole(tx Tx, r *record, l list, area string, raw json.RawMessage
 	if err != nil {
 		return err
 	}
-	return f.tell(tx, r, area, told, how&2 == 0)
+	return f.tell(tx, r, area, told, how&2 == 0 && !l.some)
 }
 
 // entries turns the entries of a list into facts.

@@ -61,6 +61,10 @@ func (s secrets) apply(tx Tx, r *record) error {
 			return err
 		}
 		return s.only(tx, r, device.FileVaultRecoveryKey, e.UUID)
+	case device.Located:
+		return s.located(tx, r, e)
+	case device.LocationsForgotten:
+		return s.unlocated(tx, r, e.Day)
 	case device.SecretRevealed:
 		return tx.Exec(`INSERT INTO secrets_revealed (device, kind, n, last) VALUES (?, ?, 1, ?)
 			ON CONFLICT (device, kind) DO UPDATE SET n = n + 1, last = excluded.last`, r.device, string(e.Kind), r.position)
@@ -234,7 +238,7 @@ func (s secrets) erased(tx Tx, r *record, e device.SubjectErased) error {
 	if e.Channel != "" {
 		return nil
 	}
-	for _, table := range []string{"secrets", "secrets_past", "secrets_revealed"} {
+	for _, table := range []string{"secrets", "secrets_past", "secrets_revealed", "locations"} {
 		if err := tx.Exec(`DELETE FROM `+table+` WHERE device = ?`, r.device); err != nil {
 			return err
 		}

@@ -24,3 +24,11 @@ CREATE TABLE secrets_revealed (
   last   INTEGER NOT NULL, -- position
   PRIMARY KEY (device, kind)
 ) WITHOUT ROWID;
+CREATE TABLE locations (
+  device    INTEGER NOT NULL,
+  day       TEXT    NOT NULL,
+  position  INTEGER NOT NULL, -- of the event that holds one
+  version   INTEGER NOT NULL, -- of the event in its stream
+  forgotten INTEGER NOT NULL, -- 1 if the log says that the key of the day is destroyed
+  PRIMARY KEY (device, day, position)
+) WITHOUT ROWID;

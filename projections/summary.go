@@ -297,6 +297,10 @@ func summariseCheckIn(e domain.Event, s Scene) string {
 		return fmt.Sprintf("the certificate %s replaced %s for %s", short(e.Certificate), short(e.Before), who)
 	case device.IdentityRefused:
 		return fmt.Sprintf("a message in the name of %s was refused%s", who, because(e.Reason))
+	case device.Located:
+		return who + " told where it is"
+	case device.LocationsForgotten:
+		return fmt.Sprintf("where %s was on %s can no longer be told: the key is destroyed", who, e.Day)
 	case device.RecoveryKeyEscrowed:
 		if e.Rotated {
 			return who + " made a new FileVault recovery key, and handed it over"

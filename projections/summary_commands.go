@@ -12,6 +12,7 @@ import (
 // is the device.
 var (
 	asked = map[string]string{
+		"DeviceLocation":    "asked %s where it is",
 		"DeviceInformation": "asked %s about itself", "SecurityInfo": "asked %s about its security",
 		"InstalledApplicationList": "asked %s for its apps", "ProfileList": "asked %s for its profiles",
 		"CertificateList":         "asked %s for its certificates",
@@ -26,7 +27,9 @@ var (
 		"RestartDevice": "restarted %s", "ShutDownDevice": "shut down %s", "InstallProfile": "installed a profile on %s",
 		"RemoveProfile": "removed a profile from %s", "InstallApplication": "had %s accept an app",
 		"RemoveApplication": "removed an app from %s", "Settings": "changed settings of %s",
-		"DeviceConfigured":      "released %s from Setup Assistant",
+		"DeviceConfigured": "released %s from Setup Assistant",
+		"EnableLostMode":   "put %s into lost mode", "DisableLostMode": "took %s out of lost mode",
+		"PlayLostModeSound":     "had %s play a sound",
 		"RotateFileVaultKey":    "changed the FileVault recovery key of %s",
 		"SetRecoveryLock":       "set the recovery lock of %s",
 		"SetFirmwarePassword":   "set the firmware password of %s",

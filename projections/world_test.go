@@ -44,6 +44,7 @@ func newWorld() *world {
 var worldTypes = []string{
 	"DeviceInformation", "SecurityInfo", "InstalledApplicationList", "ProfileList", "ManagedApplicationList",
 	"UserList", "Restrictions", "DeviceConfigured", "DeviceLock", "SetRecoveryLock", "SetFirmwarePassword", "VerifyRecoveryLock",
+	"AvailableOSUpdates", "ScheduleOSUpdate", "OSUpdateStatus",
 	"InstallProfile", "InstallProfile", "RemoveProfile", "ProfileList", "CertificateList",
 	"InstallApplication", "RemoveApplication", "ManagedApplicationList", "InstallMedia", "ManagedApplicationFeedback",
 }
@@ -214,6 +215,12 @@ func worldResult(t *rapid.T, requestType string) json.RawMessage {
 		return json.RawMessage(`{"ProfileList":[` + worldList(t, `{"PayloadIdentifier":"profile%d","PayloadUUID":"p%s"`+rapid.SampledFrom([]string{"", `,"IsManaged":true`, `,"IsManaged":false`}).Draw(t, "is managed")+`}`) + `]}`)
 	case "SetFirmwarePassword":
 		return json.RawMessage(fmt.Sprintf(`{"SetFirmwarePassword":{"PasswordChanged":%t}}`, rapid.Bool().Draw(t, "changed")))
+	case "AvailableOSUpdates":
+		return json.RawMessage(`{"AvailableOSUpdates":[` + worldList(t, `{"ProductKey":"p%d","Version":"%s"}`) + `]}`)
+	case "ScheduleOSUpdate":
+		return json.RawMessage(`{"UpdateResults":[` + worldList(t, `{"ProductKey":"p%d","InstallAction":"InstallASAP","Status":"Idle%s"}`) + `]}`)
+	case "OSUpdateStatus":
+		return json.RawMessage(`{"OSUpdateStatus":[` + worldList(t, `{"ProductKey":"p%d","Status":"Downloading","DownloadPercentComplete":0.%s}`) + `]}`)
 	case "VerifyRecoveryLock":
 		return json.RawMessage(fmt.Sprintf(`{"PasswordVerified":%t}`, rapid.Bool().Draw(t, "verified")))
 	case "UserList":

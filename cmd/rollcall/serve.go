@@ -222,6 +222,7 @@ func (s *server) mount(e *echo.Echo) error {
 		Pseudonyms: s.pseudonyms, Now: s.now, Logger: s.logger,
 	}
 	asks.Rebuilder = s.rebuilder
+	asks.Secrets.Keep, asks.Secrets.Now = s.Locations, s.now
 	asks.Secrets.Escrow = &handlers.Escrow{Pairs: s.escrows, Now: s.now}
 	asks.Passwords = &handlers.Passwords{Devices: s.devices}
 	if err := asks.Mount(e.Group(""), handlers.Identify, handlers.Recover, s.tokens.Bearer); err != nil {
@@ -267,6 +268,7 @@ func (s *server) run(ctx context.Context) error {
 	g.Go(func() error { return s.rebuilder.run(ctx) })
 	g.Go(func() error { return s.notifier.Run(ctx) })
 	g.Go(func() error { return s.lookout().Run(ctx) })
+	g.Go(func() error { return s.forgetter().Run(ctx) })
 	g.Go(func() error {
 		return (&assign.Announcer{Log: s.house.log, Views: s.views, Devices: s.devices, Logger: s.logger}).Run(ctx)
 	})

@@ -34,6 +34,7 @@ type settings struct {
 	Evidence  string        `enum:"signed,all" default:"signed" help:"Of which messages the exact bytes are kept: signed (those with an Mdm-Signature, and of the others what pins an identity or was not understood) or all."`
 	Metrics   string        `name:"metrics-listen" placeholder:"ADDR" help:"Serve /metrics and /debug/pprof here, and no longer /metrics on the public address."`
 	Silent    time.Duration `name:"silent-after" default:"720h" help:"How long a device may say nothing, though Apple took a push for it, before it is presumed to be managed no longer."`
+	Locations time.Duration `name:"keep-locations" default:"72h" help:"How long it can be told where a lost device was, after the end (UTC) of the day on which it said so; then the key is destroyed."`
 	Drain     time.Duration `default:"20s" help:"How long requests under way may take when the server is asked to stop."`
 	Witness   []string      `placeholder:"WHERE" help:"Who is sent every signed checkpoint of the log: file:/path, https://…, syslog: or syslog://host:514."`
 	LogFormat string        `name:"log-format" enum:"text,json" default:"text" help:"text or json."`
@@ -58,6 +59,8 @@ func (s *settings) check() error {
 		return fmt.Errorf("--views %s is not available: take sqlite", s.Views)
 	case s.Silent < time.Hour:
 		return errors.New("--silent-after is too short for devices that sleep: take an hour at least, better days")
+	case s.Locations < time.Hour || s.Locations > 90*24*time.Hour:
+		return errors.New("--keep-locations must be between 1h and 2160h: where a device was is kept for as short as it is needed")
 	case s.MaxBody < 64<<10:
 		return errors.New("--max-body is too small for Apple's messages: take at least 65536")
 	}

@@ -20,6 +20,7 @@ func TestCatalogueMarksEverySecret(t *testing.T) {
 		"SecurityInfo":                    {"SecurityInfo.FDE_PersonalRecoveryKeyCMS"},
 		"RotateFileVaultKey":              {"FileVaultUnlock.Password", "FileVaultUnlock.PrivateKeyExport", "FileVaultUnlock.PrivateKeyExportPassword", "RotateResult.EncryptedNewRecoveryKey"},
 		"DeviceLock":                      {"PIN"},
+		"DeviceLocation":                  {"Latitude", "Longitude", "HorizontalAccuracy", "VerticalAccuracy", "Altitude", "Speed", "Course", "Timestamp"},
 		"SetFirmwarePassword":             {"CurrentPassword", "NewPassword"},
 		"VerifyFirmwarePassword":          {"Password"},
 		"SetRecoveryLock":                 {"CurrentPassword", "NewPassword"},

@@ -49,7 +49,8 @@ func (d Device) Connect(r Report, at time.Time) ([]domain.Event, error) {
 	if r.Status == "" {
 		return nil, domain.Refusef(domain.Invalid, "a message on the command channel needs a Status")
 	}
-	events := d.record(r)
+	events, r := d.locates(r, at)
+	events = append(events, d.record(r)...)
 	after := d
 	for _, e := range events {
 		after = after.Evolve(e, at)

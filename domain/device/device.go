@@ -17,7 +17,7 @@ const Kind = "device"
 
 // Fold is the version of Evolve and of the Device's shape. Snapshots of another version are not used: count
 // it up with every change of either.
-const Fold = 7
+const Fold = 8
 
 // A Status says where an enrolment stands.
 type Status string
@@ -56,6 +56,9 @@ type Device struct {
 	BootstrapToken []byte
 	Recovery       Password // the lock of macOS Recovery
 	Firmware       Password
+	LocationDay    string    // the last on which it told where it is
+	LocationsGone  string    // the last whose locations nobody can open any more
+	BypassKnown    bool      // it has given a bypass code of its activation lock
 	RecoveryKey    []byte    // SHA-256 of the encrypted FileVault recovery key that it gave last
 	Pairings       []Pairing // watches that may enrol beside the device; at most maxPairings
 	Clones         []string  // whom its certificate spoke as, oldest first; at most maxClones

@@ -23,6 +23,7 @@ func Events() []domain.Event {
 		QueueHeld{}, QueueReleased{}, CommandHeld{}, CommandReleased{},
 		PushRequested{}, PushAccepted{}, PushRefused{}, PresumedUnmanaged{}, Seen{}, MessageUnrecognised{},
 		SubjectErased{}, SecretRevealed{}, Disclosed{}, RecoveryKeyEscrowed{},
+		Located{}, LocationsForgotten{},
 	}
 }
 

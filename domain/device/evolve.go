@@ -74,6 +74,7 @@ func (d Device) evolveQueue(e domain.Event, at time.Time) Device {
 	case CommandDeferred:
 		return d.deferred(e.Channel, e.UUID, true).seen(at)
 	case ResultUnmatched:
+		d.BypassKnown = d.BypassKnown || e.Secrets["ActivationLockBypassCode"] != nil
 		if e.Because == "status" { // offered again in the next session only, lest the two talk in circles
 			d = d.deferred(e.Channel, e.UUID, false)
 		}
@@ -83,6 +84,7 @@ func (d Device) evolveQueue(e domain.Event, at time.Time) Device {
 			d.Awaiting = false
 		}
 		d = d.tells(e).passwordAnswered(e, at)
+		d.BypassKnown = d.BypassKnown || e.RequestType == "ActivationLockBypassCode" && len(e.Secrets) > 0
 		return d.settled(e.Channel, e.UUID).seen(at)
 	case CommandFailed:
 		return d.settled(e.Channel, e.UUID).seen(at)
@@ -96,6 +98,11 @@ func (d Device) evolveQueue(e domain.Event, at time.Time) Device {
 		return d.settled(e.Channel, e.UUID).unannounced(e.Channel, e.RequestType)
 	case QueueHeld, QueueReleased, CommandHeld, CommandReleased:
 		return d.evolveHold(e)
+	case Located:
+		d.LocationDay = e.Day
+		return d.seen(at)
+	case LocationsForgotten:
+		d.LocationsGone = e.Day
 	case RecoveryKeyEscrowed:
 		d.RecoveryKey = e.Digest
 	case DeclarationsAnnounced:

@@ -23,6 +23,7 @@ type Facts struct {
 	AppleSilicon     command.Fact
 	RecoveryLocked   command.Fact // a Mac has a recovery lock
 	FirmwareLocked   command.Fact // a Mac has a firmware password
+	Lost             command.Fact // it is in lost mode
 	FirmwareChanging command.Fact // and is to get another one when it restarts
 }
 
@@ -64,6 +65,9 @@ func (d Device) Suits(channel ChannelID, requestType string, params json.RawMess
 		return err
 	}
 	if err := d.chip(requestType); err != nil {
+		return err
+	}
+	if err := d.lost(requestType); err != nil {
 		return err
 	}
 	return d.removes(channel, requestType, keys)
@@ -134,6 +138,8 @@ func (d Device) tells(e CommandAcknowledged) Device {
 		return d.toldInformation(e.Result)
 	case "SecurityInfo":
 		return d.toldSecurity(e.Result)
+	case "EnableLostMode", "DisableLostMode":
+		return d.learned(func(f *Facts) { f.Lost = command.Known(e.RequestType == "EnableLostMode") })
 	case "InstallProvisioningProfile":
 		d.Things.Provisioned = true
 	case "InstallApplication", "InstallEnterpriseApplication":
@@ -158,6 +164,7 @@ func (d Device) toldInformation(result json.RawMessage) Device {
 			OSVersion, ProductName    string
 			IsSupervised, IsMultiUser *bool
 			IsAppleSilicon            *bool
+			IsMDMLostModeEnabled      *bool
 		}
 	}
 	if json.Unmarshal(result, &told) != nil {
@@ -174,6 +181,7 @@ func (d Device) toldInformation(result json.RawMessage) Device {
 		tell(&f.Supervised, r.IsSupervised)
 		tell(&f.SharedIPad, r.IsMultiUser)
 		tell(&f.AppleSilicon, r.IsAppleSilicon)
+		tell(&f.Lost, r.IsMDMLostModeEnabled)
 	})
 }
 

@@ -18,11 +18,12 @@ const (
 	DevicePIN                SecretKind = "DEVICE_PIN"
 	RecoveryLock             SecretKind = "RECOVERY_LOCK"
 	FirmwarePassword         SecretKind = "FIRMWARE_PASSWORD"
+	DeviceLocation           SecretKind = "DEVICE_LOCATION"
 )
 
 // SecretKinds lists all kinds of secrets.
 func SecretKinds() []SecretKind {
-	return []SecretKind{UnlockToken, BootstrapToken, FileVaultRecoveryKey, ActivationLockBypassCode, DevicePIN, RecoveryLock, FirmwarePassword}
+	return []SecretKind{UnlockToken, BootstrapToken, FileVaultRecoveryKey, ActivationLockBypassCode, DevicePIN, RecoveryLock, FirmwarePassword, DeviceLocation}
 }
 
 // A SecretRevealed says that somebody was shown a secret of the device. It does not hold it.
