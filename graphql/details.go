@@ -44,6 +44,7 @@ func (t *types) deviceDetails() graphql.Fields {
 			"kind":  arg("", graphql.NewList(must(t.thingKind))),
 			"ended": {Type: graphql.Boolean, DefaultValue: false, Description: "With what was removed, or went with an enrolment."},
 		}, deviceManaged),
+		"wanted": ask("How far it and its users have come with what they are to have.", many(t.standing), deviceWanted),
 		"groups": ask("To which it belongs at this moment.", many(t.group), deviceGroups),
 		"secrets": field("Which secrets the log holds of it now, without their values: of each kind the newest.", many(t.secret), graphql.FieldConfigArgument{
 			"history": arg("Those that others took the place of too, the newest first, a thousand at most.", graphql.Boolean),

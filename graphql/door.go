@@ -38,6 +38,7 @@ type Door struct {
 	Bulk         *handlers.BulkOrders
 	Groups       *handlers.Groups
 	Declarations *handlers.Declarations
+	Wanted       *handlers.Wants
 	Secrets      *handlers.Secrets
 	Passwords    *handlers.Passwords
 	Custody      Custody

@@ -22,6 +22,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
+	"github.com/rollcall-mdm/rollcall/domain/wanted"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
 	"github.com/rollcall-mdm/rollcall/eventstore/seal"
@@ -110,7 +111,9 @@ func newHouseThatPauses(t testing.TB, pause time.Duration) *house {
 		Log: log, Codec: codec, Kind: declaration.Kind, Fold: declaration.Declaration.Evolve, Now: h.clock,
 	}}
 	h.door = &Door{
-		Groups: groups, Declarations: declarations,
+		Groups: groups, Declarations: declarations, Wanted: &handlers.Wants{Devices: h.devices, Things: &eventstore.Repository[wanted.Thing, domain.Event]{
+			Log: log, Codec: codec, Kind: wanted.Kind, Fold: wanted.Thing.Evolve, Now: h.clock,
+		}},
 		Views: h.views, Log: log, Codec: codec.Views(), Evidence: codec, Orders: &handlers.Orders{Devices: h.devices},
 		Tokens: tokens, Pseudonyms: h.names, Now: h.clock, Logger: logger,
 	}

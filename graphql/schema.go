@@ -32,8 +32,9 @@ type types struct {
 	group, groups, regrouped                                               *graphql.Object
 	assignment, declaration, declarations, deviceDeclaration               *graphql.Object
 
-	thingKind, thingState *graphql.Enum
-	managed, managedSpan  *graphql.Object
+	thingKind, thingState, standingState             *graphql.Enum
+	wanted, wantedThings, wantedAssignment, standing *graphql.Object
+	managed, managedSpan                             *graphql.Object
 }
 
 // object makes an object type. Its fields are made later, when all types are there.
@@ -60,6 +61,7 @@ func newSchema() (graphql.Schema, error) {
 	t.makeBulk()
 	t.makeDeclaration()
 	t.makeManaged()
+	t.makeWanted()
 	t.makeCustody()
 	t.makeEscrow()
 	return graphql.NewSchema(graphql.SchemaConfig{
@@ -71,7 +73,7 @@ func newSchema() (graphql.Schema, error) {
 // queries are the roots of all questions.
 func (t *types) queries() graphql.Fields {
 	all := graphql.Fields{}
-	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.bulkQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.custodyQueries(), t.escrowQueries()} {
+	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.bulkQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.wantedQueries(), t.custodyQueries(), t.escrowQueries()} {
 		for name, f := range some {
 			all[name] = f
 		}

@@ -150,6 +150,12 @@ var dumps = []telling{
 		m.removal, m.revision, m.uuid, m.part_of, m.stays, m.locked, m.about, m.because FROM managed m`, 17},
 	{"managed_orders", `SELECT command, ` + named(devices, "device") + `, ` + named(channels, "channel") + `, kind, ident, stays, brings FROM managed_orders`, 7},
 	{"managed_lists", `SELECT ` + named(devices, "device") + `, ` + named(channels, "channel") + `, list, told FROM managed_lists`, 4},
+	{"wanted_things", `SELECT id, since, until, ` + actorText + `, revision, uuid, every, shown FROM wanted_things`, 8},
+	{"wanted_groups", `SELECT thing, grouping, users, first, since, until FROM wanted_groups`, 6},
+	{"wanted_states", `SELECT ` + named(devices, "device") + `, ` + named(channels, "channel") + `, thing, since, until, state, revision, removes, attempt, ordered, at, because
+		FROM wanted_states`, 12},
+	{"wanted_orders", `SELECT command, ` + named(devices, "device") + `, ` + named(channels, "channel") + `, thing FROM wanted_orders`, 4},
+	{"wanted_setup", `SELECT ` + named(devices, "device") + `, ` + named(channels, "channel") + `, since, until FROM wanted_setup`, 4},
 	{"groups", `SELECT id, since, until, created, ` + actorText + `, name, description, rule FROM groups`, 8},
 	{"group_members", `SELECT grouping, ` + named(devices, "device") + `, since, until FROM group_members`, 4},
 	{"bulk_orders", `SELECT position, id, grouping, devices, ` + named(requestTypes, "type") + `, ` + actorText + `, reason, reached, cancelled,

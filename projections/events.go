@@ -54,6 +54,12 @@ func channelOf(e domain.Event) device.ChannelID {
 		return e.Channel
 	case device.MessageUnrecognised:
 		return e.Channel
+	case device.WantedOrdered:
+		return e.Channel
+	case device.WantedRefused:
+		return e.Channel
+	case device.WantedRetried:
+		return e.Channel
 	case device.SubjectErased:
 		return e.Channel
 	case device.QueueHeld:

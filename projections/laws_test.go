@@ -52,6 +52,8 @@ type everything struct {
 	Declarations []Declaration
 	Wanted       map[string]Wanted // of each device
 	Managed      map[string][]Managed
+	Things       []WantedThing
+	Standings    map[string][2]Standings // of each device: its own, and a user's
 }
 
 func everythingAt(t *rapid.T, v *Views, asOf eventstore.Position) everything {
@@ -115,7 +117,12 @@ func grouped(t *rapid.T, v *Views, asOf eventstore.Position, all *everything) {
 			all.Members[g.ID] = append(all.Members[g.ID], d.ID)
 		}
 	}
-	all.Managed = map[string][]Managed{}
+	all.Managed, all.Standings = map[string][]Managed{}, map[string][2]Standings{}
+	things, err := v.WantedThings(ctx, asOf, Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all.Things = things.Nodes()
 	for _, d := range all.Devices {
 		if all.Managed[d.ID], err = v.Managed(ctx, d.ID, asOf); err != nil {
 			t.Fatal(err)
@@ -123,6 +130,13 @@ func grouped(t *rapid.T, v *Views, asOf eventstore.Position, all *everything) {
 		for i := range all.Managed[d.ID] { // whether it will end is not known at the moment itself
 			all.Managed[d.ID][i].Until, all.Managed[d.ID][i].UntilPosition = time.Time{}, 0
 		}
+		var both [2]Standings
+		for i, channel := range []device.ChannelID{"", "anna"} {
+			if both[i], err = v.Standings(ctx, d.ID, channel, asOf, noon); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all.Standings[d.ID] = both
 		within, err := v.GroupsOf(ctx, d.ID, asOf)
 		if err != nil {
 			t.Fatal(err)

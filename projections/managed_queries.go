@@ -90,7 +90,7 @@ func (v *Views) ManagedHistory(ctx context.Context, deviceID string, channel dev
 			return err
 		}
 		number, err := channelNumber(tx, channel)
-		if err != nil {
+		if err != nil || channel != "" && number == 0 {
 			return err
 		}
 		return tx.Query(managedColumns+` WHERE m.device = ? AND m.channel = ? AND m.kind = ? AND m.ident = ? ORDER BY m.since`,

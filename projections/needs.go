@@ -8,6 +8,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/group"
+	"github.com/rollcall-mdm/rollcall/domain/wanted"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 )
 
@@ -111,6 +112,14 @@ func managedNeeds(e domain.Event) bool {
 		return aboutThings(e.RequestType)
 	case device.CommandFormatRejected:
 		return aboutThings(e.RequestType)
+	}
+	return false
+}
+
+func wantedNeeds(e domain.Event) bool {
+	switch e.(type) {
+	case wanted.Put, device.CommandFailed:
+		return true
 	}
 	return false
 }

@@ -57,6 +57,7 @@ func views() []view {
 		{name: "pushcerts", version: 1, schema: pushcertsSQL, tables: []string{"pushcerts"}, fold: newPushcerts, sealed: nothing},
 		{name: "declarations", version: 1, schema: declarationsSQL, tables: []string{"declarations", "declaration_groups", "declaration_channels"}, fold: newDeclarations, sealed: declarationsNeed},
 		{name: "managed", version: 1, schema: managedSQL, tables: []string{"managed", "managed_orders", "managed_lists"}, fold: newManaged, sealed: managedNeeds},
+		{name: "wanted", version: 1, schema: wantedSQL, tables: []string{"wanted_things", "wanted_groups", "wanted_states", "wanted_orders", "wanted_setup"}, fold: newWanted, sealed: wantedNeeds},
 		{name: "groups", version: 1, schema: groupsSQL, tables: []string{"groups", "group_members"}, fold: newGroups, sealed: groupsNeed},
 		{name: "bulk", version: 1, schema: bulkSQL, tables: []string{"bulk_orders", "bulk_commands", "bulk_refused"}, fold: newBulkOrders, sealed: bulkNeeds},
 		{name: "holds", version: 1, schema: holdsSQL, tables: []string{"holds"}, fold: newHolds, sealed: holdsNeed},

@@ -20,6 +20,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/domain/stranger"
 	"github.com/rollcall-mdm/rollcall/domain/trust"
+	"github.com/rollcall-mdm/rollcall/domain/wanted"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/rawjson"
 )
@@ -61,7 +62,8 @@ func sceneOf(tx Tx, env eventstore.Envelope, e domain.Event) (s Scene, err error
 		s.Device, err = labelOf(tx, e.Device)
 	case operator.TokenRevoked:
 		_, err = one(tx, `SELECT name FROM operators WHERE id = ?`, []any{env.Stream.ID}, func(r Row) { s.User = r.Text(0) })
-	case declaration.Put, declaration.Assigned, declaration.Unassigned, declaration.Withdrawn:
+	case declaration.Put, declaration.Assigned, declaration.Unassigned, declaration.Withdrawn,
+		wanted.Put, wanted.Assigned, wanted.Unassigned, wanted.Withdrawn:
 		s.Declaration = env.Stream.ID
 	case bulk.Ordered:
 		s.Group = e.Group
@@ -171,6 +173,8 @@ func Summary(e domain.Event, s Scene) string {
 		sentence = summariseHouse(e, s)
 	case declaration.Put, declaration.Assigned, declaration.Unassigned, declaration.Withdrawn:
 		sentence = summariseDeclaration(e, s)
+	case wanted.Put, wanted.Assigned, wanted.Unassigned, wanted.Withdrawn, device.WantedOrdered, device.WantedRefused, device.WantedRetried:
+		sentence = summariseWanted(e, s)
 	case group.Created, group.Changed, group.MembersAdded, group.MembersRemoved, group.Deleted:
 		sentence = summariseGroup(e, s)
 	case device.CommandQueued, device.CommandDelivered, device.CommandAcknowledged, device.CommandFailed,

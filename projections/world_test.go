@@ -20,6 +20,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
+	"github.com/rollcall-mdm/rollcall/domain/wanted"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 )
 
@@ -31,6 +32,7 @@ type world struct {
 
 	declarations map[string]declaration.Declaration
 	bulks        map[string]bulk.Order
+	things       map[string]wanted.Thing
 
 	clock  time.Time
 	orders int
@@ -38,7 +40,7 @@ type world struct {
 }
 
 func newWorld() *world {
-	return &world{history: newHistory(), devices: map[string]device.Device{}, groups: map[string]group.Group{}, declarations: map[string]declaration.Declaration{}, bulks: map[string]bulk.Order{}, clock: noon, rarest: 5}
+	return &world{history: newHistory(), devices: map[string]device.Device{}, groups: map[string]group.Group{}, declarations: map[string]declaration.Declaration{}, things: map[string]wanted.Thing{}, bulks: map[string]bulk.Order{}, clock: noon, rarest: 5}
 }
 
 var worldTypes = []string{
@@ -126,7 +128,8 @@ func (w *world) token(t *rapid.T, channel device.ChannelID) device.TokenUpdate {
 	m := device.TokenUpdate{Channel: channel, Topic: "topic", Token: []byte(rapid.StringMatching("[ab]").Draw(t, "token")), PushMagic: "m"}
 	if channel != "" {
 		m.User = device.User{UserID: "U-" + string(channel), UserShortName: rapid.SampledFrom([]string{"", "anna"}).Draw(t, "short")}
-	} else if rapid.Bool().Draw(t, "says awaiting") {
+	}
+	if rapid.Bool().Draw(t, "says awaiting") {
 		m.AwaitingConfiguration = new(rapid.Bool().Draw(t, "awaiting"))
 	}
 	return m
@@ -266,6 +269,9 @@ func (w *world) rare(t *rapid.T, d device.Device) ([]domain.Event, error) {
 	case 0:
 		return d.CheckOut()
 	case 1:
+		if rapid.Bool().Draw(t, "of what is wanted") {
+			return w.wants(t, d)
+		}
 		return d.ClearQueue("no longer wanted")
 	case 2:
 		if d.Status == device.StatusEnrolled {
@@ -363,7 +369,54 @@ func (w *world) passOn(t *rapid.T, id string, o bulk.Order) ([]domain.Event, err
 }
 
 // declare lets somebody do something with a declaration.
+// wants lets a worker order, or see refused, what is wanted of a device, or somebody have it tried again.
+func (w *world) wants(t *rapid.T, d device.Device) ([]domain.Event, error) {
+	channel := device.ChannelID(rapid.SampledFrom([]string{"", "", "anna"}).Draw(t, "wanted on"))
+	thing := rapid.SampledFrom([]string{"profile/profile1", "app/app1", "inventory/daily", "setup"}).Draw(t, "wanted")
+	revision := w.things[thing].Revision
+	switch rapid.IntRange(0, 5).Draw(t, "what of it") {
+	case 0:
+		return []domain.Event{device.WantedRefused{Channel: channel, Thing: thing, Revision: revision, Because: "no"}}, nil
+	case 1:
+		return d.RetryWanted(channel, thing, "again")
+	}
+	w.orders++
+	order := things(t, device.Order{UUID: fmt.Sprintf("w%d", w.orders), RequestType: rapid.SampledFrom([]string{"InstallProfile", "InstallApplication", "SecurityInfo"}).Draw(t, "wanted order"),
+		Body: []byte("body"), SupersedeKey: "wanted/" + thing})
+	return d.Want(device.WantedOrdered{Channel: channel, Thing: thing, Revision: revision, Attempt: rapid.IntRange(1, 5).Draw(t, "attempt"),
+		Removes: rapid.IntRange(0, 3).Draw(t, "removes") == 0}, []device.Order{order}, w.clock)
+}
+
+// want lets somebody do something with a wanted thing.
+func (w *world) want(t *rapid.T) error {
+	id := rapid.SampledFrom([]string{"profile/profile1", "app/app1", "inventory/daily"}).Draw(t, "wanted thing")
+	thing := w.things[id]
+	to := wanted.Assignment{Group: rapid.SampledFrom([]string{"labs", "macs"}).Draw(t, "wanted by"), Users: rapid.Bool().Draw(t, "by users"), First: rapid.Bool().Draw(t, "first")}
+	acts := []func() ([]domain.Event, error){
+		func() ([]domain.Event, error) {
+			return thing.Put(id, wanted.Content{UUID: "p1", Every: time.Hour, Shown: json.RawMessage(`{}`), Steps: []wanted.Step{{RequestType: rapid.SampledFrom([]string{"A", "B"}).Draw(t, "step")}}})
+		},
+		func() ([]domain.Event, error) { return thing.Assign(to) },
+		func() ([]domain.Event, error) { return thing.Unassign(to) },
+		func() ([]domain.Event, error) { return thing.Withdraw("") },
+	}
+	events, err := acts[rapid.SampledFrom([]int{0, 0, 1, 1, 1, 2, 3}).Draw(t, "with the wanted thing")]()
+	if err != nil {
+		return err
+	}
+	w.by(ada, eventstore.Stream{Kind: wanted.Kind, ID: id}, w.clock, events...)
+	for _, e := range events {
+		thing = thing.Evolve(e, w.clock)
+	}
+	w.things[id] = thing
+	return nil
+}
+
+// declare lets somebody do something with a declaration, or with a wanted thing.
 func (w *world) declare(t *rapid.T) error {
+	if rapid.Bool().Draw(t, "wanted instead") {
+		return w.want(t)
+	}
 	id := rapid.SampledFrom([]string{"pass", "about"}).Draw(t, "declaration")
 	d := w.declarations[id]
 	to := declaration.Assignment{Group: rapid.SampledFrom([]string{"labs", "macs"}).Draw(t, "assigned to"), Users: rapid.Bool().Draw(t, "users")}

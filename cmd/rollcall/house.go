@@ -22,6 +22,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/operator"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/domain/stranger"
+	"github.com/rollcall-mdm/rollcall/domain/wanted"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
 	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
@@ -54,6 +55,7 @@ type house struct {
 	pushcerts    *eventstore.Repository[pushcert.PushCertificate, domain.Event]
 	groups       *eventstore.Repository[group.Group, domain.Event]
 	declarations *eventstore.Repository[declaration.Declaration, domain.Event]
+	wanted       *eventstore.Repository[wanted.Thing, domain.Event]
 	masterkeys   *eventstore.Repository[masterkey.MasterKey, domain.Event]
 	escrows      *eventstore.Repository[escrow.Escrow, domain.Event]
 	bulks        *eventstore.Repository[bulk.Order, domain.Event]
@@ -116,6 +118,7 @@ func (h *house) gather() {
 	h.groups = repository(h, group.Kind, group.Group.Evolve)
 	h.groups.Size = group.Size
 	h.declarations = repository(h, declaration.Kind, declaration.Declaration.Evolve)
+	h.wanted = repository(h, wanted.Kind, wanted.Thing.Evolve)
 	h.masterkeys = repository(h, masterkey.Kind, masterkey.MasterKey.Evolve)
 	h.escrows = repository(h, escrow.Kind, escrow.Escrow.Evolve)
 	h.bulks = repository(h, bulk.Kind, bulk.Order.Evolve)

@@ -219,6 +219,7 @@ func (s *server) mount(e *echo.Echo) error {
 		Secrets: &handlers.Secrets{Devices: s.devices, Log: s.house.log, Views: s.views, Bulk: many, Codec: s.codec}, Custody: s.custodian,
 		Views: s.views, Log: s.house.log, Codec: s.codec.Views(), Evidence: s.codec, Orders: orders, Bulk: many, Tokens: s.tokens,
 		Groups: &handlers.Groups{Groups: s.groups}, Declarations: declared,
+		Wanted:     &handlers.Wants{Things: s.house.wanted, Devices: s.devices},
 		Pseudonyms: s.pseudonyms, Now: s.now, Logger: s.logger,
 	}
 	asks.Rebuilder = s.rebuilder
@@ -274,6 +275,9 @@ func (s *server) run(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		return (&passing.Worker{Log: s.house.log, Views: s.views, Orders: s.bulks, Devices: s.devices, Logger: s.logger}).Run(ctx)
+	})
+	g.Go(func() error {
+		return (&assign.Keeper{Log: s.house.log, Views: s.views, Devices: s.devices, Things: s.house.wanted, Now: s.now, Logger: s.logger}).Run(ctx)
 	})
 	g.Go(func() error { return s.ledger.Run(ctx) })
 	if s.index != nil {

@@ -17,11 +17,12 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/domain/stranger"
 	"github.com/rollcall-mdm/rollcall/domain/trust"
+	"github.com/rollcall-mdm/rollcall/domain/wanted"
 )
 
 // Events lists all events by their zero values.
 func Events() []domain.Event {
 	return slices.Concat(device.Events(), certificate.Events(), operator.Events(), pushcert.Events(), stranger.Events(),
 		group.Events(), bulk.Events(), declaration.Events(), trust.Events(),
-		export.Events(), masterkey.Events(), escrow.Events())
+		wanted.Events(), export.Events(), masterkey.Events(), escrow.Events())
 }

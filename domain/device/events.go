@@ -22,6 +22,7 @@ func Events() []domain.Event {
 		CommandDeferred{}, CommandCancelled{}, CommandSuperseded{}, CommandExpired{}, ResultUnmatched{},
 		QueueHeld{}, QueueReleased{}, CommandHeld{}, CommandReleased{},
 		PushRequested{}, PushAccepted{}, PushRefused{}, PresumedUnmanaged{}, Seen{}, MessageUnrecognised{},
+		WantedOrdered{}, WantedRefused{}, WantedRetried{},
 		SubjectErased{}, SecretRevealed{}, Disclosed{}, RecoveryKeyEscrowed{},
 		Located{}, LocationsForgotten{},
 	}
