@@ -29,6 +29,7 @@ type Disclosure struct {
 // A PartKey is the own key of one sealed part of one event. It opens that part and nothing else.
 type PartKey struct {
 	Position eventstore.Position `json:"position"`
+	Place    eventstore.Position `json:"place,omitempty"` // among all events, as bundles count, where that is not the position
 	Part     string              `json:"part"`
 	Key      []byte              `json:"key"`
 }

@@ -162,6 +162,15 @@ func (r *remote) checkpoint(ctx context.Context) (signed []byte, c ledger.Checkp
 
 // prove makes the proof for a position itself, of the tiles that the server shows to everybody.
 func (r *remote) prove(ctx context.Context, at eventstore.Position) (ledger.Proof, error) {
+	text, err := r.page(ctx, fmt.Sprintf("/log/place/%d", at))
+	if err != nil {
+		return ledger.Proof{}, err
+	}
+	place, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		return ledger.Proof{}, errors.New("the server does not tell the event's place: is --server a Rollcall?")
+	}
+	at = eventstore.Position(place)
 	signed, c, err := r.checkpoint(ctx)
 	if err != nil {
 		return ledger.Proof{}, err

@@ -121,7 +121,7 @@ func (c *auditExportCmd) placed(ctx context.Context, e evidence, keys []handlers
 		if err != nil {
 			return err
 		}
-		keys[i].Position = place
+		keys[i].Position, keys[i].Place = place, 0
 	}
 	place, err := e.place(ctx, at)
 	if err == nil && c.Position == 0 {

@@ -59,10 +59,7 @@ func (d *disclosed) gather(v any) {
 			d.gather(one)
 		}
 	case map[string]any:
-		at, err := strconv.ParseInt(fmt.Sprint(v["position"]), 10, 64)
-		if n, ok := v["position"].(float64); ok {
-			at, err = int64(n), nil
-		}
+		at, err := placeIn(v)
 		part, _ := v["part"].(string)
 		text, ok := v["key"].(string)
 		if ok && err == nil && part != "" {
@@ -77,6 +74,18 @@ func (d *disclosed) gather(v any) {
 			d.gather(one)
 		}
 	}
+}
+
+// placeIn returns the place of the event of which an object holds a key: in a bundle, that is its position.
+func placeIn(v map[string]any) (int64, error) {
+	where := v["place"]
+	if where == nil {
+		where = v["position"]
+	}
+	if n, ok := where.(float64); ok {
+		return int64(n), nil
+	}
+	return strconv.ParseInt(fmt.Sprint(where), 10, 64)
 }
 
 // event opens what was disclosed of the event. It returns what is wrong, empty if nothing is.

@@ -37,11 +37,28 @@ func (h *house) Disclose(ctx context.Context, c handlers.Caller, d handlers.Disc
 	if err != nil {
 		return nil, 0, err
 	}
+	if err := h.places(ctx, keys); err != nil {
+		return nil, 0, err
+	}
 	at, err := h.recordDisclosure(ctx, c, d, events)
 	if err != nil {
 		return nil, 0, err
 	}
 	return keys, at, nil
+}
+
+// places gives the keys the places that their events have in bundles, where the log's positions are no places.
+func (h *house) places(ctx context.Context, keys []handlers.PartKey) (err error) {
+	other, sparse := h.log.(*elsewhere)
+	if !sparse {
+		return nil
+	}
+	for i := range keys {
+		if keys[i].Place, err = other.place(ctx, keys[i].Position); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mayDisclose refuses those who may not: secrets are for administrators to give, all else for auditors too.

@@ -46,6 +46,19 @@ func (e exporter) numbered() ledger.Events {
 	return e.house.log
 }
 
+// Place returns the place among all events, as proofs and bundles count, of the event at a position.
+func (e exporter) Place(ctx context.Context, position int64) (int64, error) {
+	if other, ok := e.house.log.(*elsewhere); ok {
+		place, err := other.place(ctx, eventstore.Position(position))
+		return int64(place), err
+	}
+	head, err := e.house.log.Head(ctx)
+	if err == nil && position > int64(head) {
+		err = fmt.Errorf("%w: position %d of %d", ledger.ErrBeyond, position, head)
+	}
+	return position, err
+}
+
 // streamOf returns the stored name of the stream of a device that is called so: by itself, in the log or by its serial number.
 func (e exporter) streamOf(ctx context.Context, name string) (string, error) {
 	if name == "" {

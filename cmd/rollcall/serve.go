@@ -232,7 +232,7 @@ func (s *server) mount(e *echo.Echo) error {
 	if err := s.openControl(asks); err != nil {
 		return err
 	}
-	(&proof.Door{Ledger: s.ledger, Beyond: ledger.ErrBeyond}).Mount(e.Group("/log"))
+	(&proof.Door{Ledger: s.ledger, Beyond: ledger.ErrBeyond, Place: exporter{s}.Place}).Mount(e.Group("/log"))
 	(&proof.Exports{Exporter: exporter{s}}).Mount(e.Group("/log/export", handlers.Identify, handlers.Recover, handlers.Private, s.tokens.Bearer))
 	tools := &nano.Door{
 		Orders: orders, Certificates: s.pushcerts, Views: s.views, Pseudonyms: s.pseudonyms, Release: version, Log: s.logger,

@@ -142,5 +142,25 @@ func (e *elsewhere) Count(ctx context.Context, at eventstore.Position) (int64, e
 	return e.index.Count(ctx, at)
 }
 
+// place returns the place of the event at a position. It waits for the index to come as far as the log is.
+func (e *elsewhere) place(ctx context.Context, at eventstore.Position) (eventstore.Position, error) {
+	ctx, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
+	for {
+		place, err := e.index.Place(ctx, at)
+		if !errors.Is(err, ledger.ErrBeyond) {
+			return place, err
+		}
+		if _, found, readErr := e.ReadAt(ctx, at); readErr != nil || !found {
+			return 0, errors.Join(err, readErr)
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("wait for the ledger: %w", ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
 // Close closes both. Nobody may follow the log any more.
 func (e *elsewhere) Close() error { return errors.Join(e.Log.Close(), e.index.Close()) }

@@ -2,6 +2,7 @@
 //
 //	GET /log/checkpoint               the newest signed checkpoint
 //	GET /log/tile/{L}/{N}[.p/{W}]     hashes of the Merkle tree: tile N of level L, of which W are there
+//	GET /log/place/{position}         the place of an event among all, whose position GraphQL and replay show
 //	GET /log/ledger.pub               the public key; get it by another way too
 //
 // Hashes tell nothing of the events, which are not served here: each has a random id in it, so nobody can guess. How
@@ -13,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 	"golang.org/x/mod/sumdb/tlog"
@@ -23,7 +25,8 @@ import (
 // A Door serves the ledger. It needs no caller.
 type Door struct {
 	Ledger Ledger
-	Beyond error // what Ledger.Tile returns, wrapped or not, for a tile that there is not
+	Place  func(ctx context.Context, position int64) (int64, error)
+	Beyond error // what Place and Ledger.Tile returns, wrapped or not, for what there is not
 }
 
 // A Ledger signs and keeps the tree.
@@ -40,6 +43,7 @@ const tileHeight = 8
 func (d *Door) Mount(log *echo.Group) {
 	log.GET("/checkpoint", d.checkpoint)
 	log.GET("/tile/*", d.tile)
+	log.GET("/place/:position", d.place)
 	log.GET("/ledger.pub", d.public)
 }
 
@@ -66,6 +70,22 @@ func (d *Door) tile(c echo.Context) error {
 	}
 	c.Response().Header().Set(echo.HeaderCacheControl, "public, max-age=31536000, immutable")
 	return c.Blob(http.StatusOK, echo.MIMEOctetStream, data)
+}
+
+// place tells where an event stands among all: with the embedded log, at its position.
+func (d *Door) place(c echo.Context) error {
+	position, err := strconv.ParseInt(c.Param("position"), 10, 64)
+	if err != nil || position < 1 {
+		return domain.Refusef(domain.NotFound, "a position is a number from 1 on")
+	}
+	place, err := d.Place(c.Request().Context(), position)
+	switch {
+	case d.Beyond != nil && errors.Is(err, d.Beyond):
+		return domain.Refusef(domain.NotFound, "no event stands at position %d", position)
+	case err != nil:
+		return fmt.Errorf("tell an event's place: %w", err)
+	}
+	return c.String(http.StatusOK, strconv.FormatInt(place, 10)+"\n")
 }
 
 func (d *Door) public(c echo.Context) error {
