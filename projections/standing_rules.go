@@ -52,8 +52,7 @@ func (s *Standing) removes() bool {
 	s.heard()
 	there := holding{state: s.had.state}.present() && s.had.state != ManagedMissing
 	switch {
-	case s.made.removes == 0 && s.made.state == "ORDERED":
-		there = true // it is on its way
+	case s.made.removes == 0 && s.made.state == "ORDERED": // it is on its way
 	case !there:
 		return false
 	}
