@@ -158,6 +158,16 @@ func (r *run) inOrder(ctx context.Context, deviceID string, uuids []string, when
 	return all, nil
 }
 
+// tries are a command's deliveries until its moment, each with what is looked up for it.
+func (r *run) tries(ctx context.Context, o order) ([]try, error) {
+	all, err := r.attempts(ctx, o)
+	list := make([]try, len(all))
+	for i, one := range all {
+		list[i] = try{one, o, i + 1, i == len(all)-1}
+	}
+	return list, err
+}
+
 // attempts returns a command's deliveries until its moment.
 func (r *run) attempts(ctx context.Context, o order) ([]projections.Attempt, error) {
 	all, err := r.Views.Attempts(ctx, o.Command)

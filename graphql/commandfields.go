@@ -7,7 +7,6 @@ import (
 	"github.com/graphql-go/graphql"
 
 	"github.com/rollcall-mdm/rollcall/domain/device"
-	"github.com/rollcall-mdm/rollcall/projections"
 )
 
 func (t *types) commandFields() graphql.Fields {
@@ -72,11 +71,7 @@ func (t *types) commandDetails() graphql.Fields {
 			return orNull(o.Because)
 		}),
 		"attempts": ask("Each delivery and what came back.", many(t.attempt), func(ctx context.Context, r *run, o order) (any, error) {
-			all, err := r.attempts(ctx, o)
-			if all == nil {
-				all = []projections.Attempt{}
-			}
-			return all, err
+			return r.tries(ctx, o)
 		}),
 		"result": ask("What the device answered; secrets are masked.", jsonScalar, func(ctx context.Context, r *run, o order) (any, error) {
 			result, _, err := r.outcome(ctx, o)
@@ -120,14 +115,4 @@ func parametersOf(ctx context.Context, r *run, o order) (any, error) {
 func open(text json.RawMessage) (any, error) {
 	shown, err := conceal(text)
 	return orAbsent(shown), err
-}
-
-func attemptFields() graphql.Fields {
-	type attempt = projections.Attempt
-	return graphql.Fields{
-		"deliveredAt": get("", must(timeScalar), func(a attempt) any { return a.DeliveredAt }),
-		"answeredAt":  get("", timeScalar, func(a attempt) any { return a.AnsweredAt }),
-		"status":      get("Acknowledged, Error, CommandFormatError or NotNow.", graphql.String, func(a attempt) any { return orNull(a.Status) }),
-		"position":    get("Of the event that delivered it.", must(graphql.ID), func(a attempt) any { return position(a.Position) }),
-	}
 }
