@@ -164,8 +164,9 @@ func (t *types) declarationMutations() graphql.Fields {
 	return graphql.Fields{
 		"putDeclaration": root("Gives a declaration its content, new or changed. Devices that are to have it are told.", must(t.declaration),
 			with(id, graphql.FieldConfigArgument{
-				"type":    arg("As Apple spells it, e.g. com.apple.configuration.passcode.settings.", must(graphql.String)),
-				"payload": arg("An object of Apple's keys.", must(jsonScalar)),
+				"type":      arg("As Apple spells it, e.g. com.apple.configuration.passcode.settings.", must(graphql.String)),
+				"payload":   arg("An object of Apple's keys.", must(jsonScalar)),
+				"unchecked": arg("It is put though Apple's keys would refuse it; administrators only. The log keeps what was wrong.", graphql.Boolean),
 			}), putDeclaration),
 		"assignDeclaration":   root("Has a group's devices, or their users, have a declaration.", must(t.declaration), whom, assignDeclaration),
 		"unassignDeclaration": root("Takes a declaration from a group.", must(t.declaration), whom, unassignDeclaration),
@@ -179,7 +180,8 @@ func putDeclaration(ctx context.Context, r *run, a args) (any, error) {
 	if err != nil {
 		return nil, domain.Refusef(domain.Invalid, "the payload must be JSON")
 	}
-	at, err := r.Declarations.Put(ctx, r.caller, a.text("identifier"), strings.TrimSpace(a.text("type")), payload)
+	unchecked, _ := a["unchecked"].(bool)
+	at, err := r.Declarations.Put(ctx, r.caller, a.text("identifier"), strings.TrimSpace(a.text("type")), payload, unchecked)
 	return r.declared(ctx, a, at, err)
 }
 

@@ -10,7 +10,11 @@ import (
 func summariseDeclaration(e domain.Event, s Scene) string {
 	switch e := e.(type) {
 	case declaration.Put:
-		return fmt.Sprintf("%s put the declaration %s (%s), revision %s", s.Actor, s.Declaration, e.Type, short(e.ServerToken))
+		against := ""
+		if e.Unchecked != "" {
+			against = ", unchecked: " + e.Unchecked
+		}
+		return fmt.Sprintf("%s put the declaration %s (%s), revision %s%s", s.Actor, s.Declaration, e.Type, short(e.ServerToken), against)
 	case declaration.Assigned:
 		return fmt.Sprintf("%s gave the declaration %s to %s", s.Actor, s.Declaration, whose(e.Assignment))
 	case declaration.Unassigned:

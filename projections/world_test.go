@@ -423,7 +423,7 @@ func (w *world) declare(t *rapid.T) error {
 	acts := []func() ([]domain.Event, error){
 		func() ([]domain.Event, error) {
 			payload := json.RawMessage(fmt.Sprintf(`{"x":%d}`, rapid.IntRange(1, 2).Draw(t, "payload")))
-			return d.Put("com.apple.management.properties", payload)
+			return d.Put("com.apple.management.properties", payload, rapid.Bool().Draw(t, "unchecked"))
 		},
 		func() ([]domain.Event, error) { return d.Assign(to) },
 		func() ([]domain.Event, error) { return d.Unassign(to) },

@@ -15,15 +15,15 @@ var catalogText string
 
 // catalog returns the commands of catalog.txt. A fault in it is a programmer's slip, and panics.
 var catalog = sync.OnceValue(func() []Spec {
-	specs, err := readTable(catalogText)
+	specs, err := readTable(catalogText, everyCommand)
 	if err != nil {
 		panic(err)
 	}
 	return specs
 })
 
-// readTable reads the form that the head of catalog.txt describes.
-func readTable(text string) ([]Spec, error) {
+// readTable reads the form that the head of catalog.txt describes. All that it lists takes every too.
+func readTable(text string, every []Key) ([]Spec, error) {
 	var t table
 	for i, line := range strings.Split(text, "\n") {
 		if line == "" || line[0] == '#' {
@@ -35,7 +35,7 @@ func readTable(text string) ([]Spec, error) {
 	}
 	for i := range t.specs {
 		s := &t.specs[i]
-		s.takes = shapeOf(append(slices.Clip(s.Request), everyCommand...))
+		s.takes = shapeOf(append(slices.Clip(s.Request), every...))
 		s.places, s.secret = places(s.Request, everyCommand, s.Response)
 	}
 	return t.specs, nil

@@ -48,6 +48,7 @@ type Assignment struct {
 type Put struct {
 	Type        string
 	ServerToken string          // SHA-256 over type and payload, hex: it changes with the content alone
+	Unchecked   string          `json:",omitempty"`                 // what Apple's keys would have refused of it; an administrator put it all the same
 	Activates   []string        `json:",omitempty"`                 // the configurations that an activation names
 	Shown       json.RawMessage `seal:"personal" json:",omitempty"` // the payload for people, its secrets masked
 	Payload     json.RawMessage `seal:"secret" json:",omitempty"`
@@ -109,7 +110,9 @@ func Kinds() []string { return []string{"activation", "asset", "configuration", 
 
 // Put decides what follows when somebody gives a declaration its content. The same content again is no news; another
 // type under the same identifier is refused, for devices would take it for a change of the old one.
-func (d Declaration) Put(declarationType string, payload json.RawMessage) ([]domain.Event, error) {
+//
+// The payload is checked against Apple's keys; unchecked takes it all the same, and says what was wrong.
+func (d Declaration) Put(declarationType string, payload json.RawMessage, unchecked bool) ([]domain.Event, error) {
 	if KindOf(declarationType) == "" {
 		return nil, domain.WithHint(domain.Refusef(domain.Invalid, "%.100q is no type of declaration", declarationType),
 			"types look like com.apple.configuration.passcode.settings")
@@ -127,11 +130,18 @@ func (d Declaration) Put(declarationType string, payload json.RawMessage) ([]dom
 	if d.exists() && d.ServerToken == token {
 		return nil, nil
 	}
+	against := ""
+	if refusal, refused := domain.Refused(Check(declarationType, content)); refused {
+		if !unchecked {
+			return nil, domain.WithHint(refusal, or(refusal.Hint, "mend it")+"; an administrator may put it all the same with unchecked: true")
+		}
+		against = refusal.Text
+	}
 	shown, activates, err := forPeople(declarationType, content)
 	if err != nil {
 		return nil, err
 	}
-	return []domain.Event{Put{declarationType, token, activates, shown, content}}, nil
+	return []domain.Event{Put{declarationType, token, against, activates, shown, content}}, nil
 }
 
 // Assign decides what follows when a group is to have the declaration.

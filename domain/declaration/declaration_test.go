@@ -18,7 +18,7 @@ const passcode = "com.apple.configuration.passcode.settings"
 
 func put(t *testing.T, declarationType, payload string) declaration.Put {
 	t.Helper()
-	happened, err := declaration.Declaration{}.Put(declarationType, json.RawMessage(payload))
+	happened, err := declaration.Declaration{}.Put(declarationType, json.RawMessage(payload), true)
 	if err != nil || len(happened) != 1 {
 		t.Fatalf("put %s: %v, %v", payload, happened, err)
 	}
@@ -44,34 +44,34 @@ func TestDecisions(t *testing.T) {
 		no    domain.Reason
 	}{
 		{"a declaration is put", nil, func(d declaration.Declaration) (events, error) {
-			return d.Put(passcode, json.RawMessage(`{"RequirePasscode":true,"MinimumLength":6}`))
+			return d.Put(passcode, json.RawMessage(`{"RequirePasscode":true,"MinimumLength":6}`), false)
 		}, events{six}, 0},
 		{"the same content, written otherwise, is no news", events{six}, func(d declaration.Declaration) (events, error) {
-			return d.Put(passcode, json.RawMessage(` { "MinimumLength": 6, "RequirePasscode": true } `))
+			return d.Put(passcode, json.RawMessage(` { "MinimumLength": 6, "RequirePasscode": true } `), false)
 		}, nil, 0},
 		{"another content is a change", events{six}, func(d declaration.Declaration) (events, error) {
-			return d.Put(passcode, json.RawMessage(`{"MinimumLength":8,"RequirePasscode":true}`))
+			return d.Put(passcode, json.RawMessage(`{"MinimumLength":8,"RequirePasscode":true}`), false)
 		}, events{eight}, 0},
 		{"another type under the same identifier is refused", events{six}, func(d declaration.Declaration) (events, error) {
-			return d.Put("com.apple.configuration.legacy", json.RawMessage(`{}`))
+			return d.Put("com.apple.configuration.legacy", json.RawMessage(`{}`), false)
 		}, nil, domain.Conflict},
 		{"a withdrawn one may come back as another", events{six, declaration.Withdrawn{}}, func(d declaration.Declaration) (events, error) {
-			return d.Put("com.apple.management.properties", json.RawMessage(`{}`))
+			return d.Put("com.apple.management.properties", json.RawMessage(`{}`), false)
 		}, events{put(t, "com.apple.management.properties", `{}`)}, 0},
 		{"a type that is none of Apple's is refused", nil, func(d declaration.Declaration) (events, error) {
-			return d.Put("org.example.thing", json.RawMessage(`{}`))
+			return d.Put("org.example.thing", json.RawMessage(`{}`), false)
 		}, nil, domain.Invalid},
 		{"a payload is an object", nil, func(d declaration.Declaration) (events, error) {
-			return d.Put(passcode, json.RawMessage(`[]`))
+			return d.Put(passcode, json.RawMessage(`[]`), false)
 		}, nil, domain.Invalid},
 		{"a payload is one object", nil, func(d declaration.Declaration) (events, error) {
-			return d.Put(passcode, json.RawMessage(`{}{}`))
+			return d.Put(passcode, json.RawMessage(`{}{}`), false)
 		}, nil, domain.Invalid},
 		{"an activation names configurations", nil, func(d declaration.Declaration) (events, error) {
-			return d.Put("com.apple.activation.simple", json.RawMessage(`{"StandardConfigurations":[1]}`))
+			return d.Put("com.apple.activation.simple", json.RawMessage(`{"StandardConfigurations":[1]}`), false)
 		}, nil, domain.Invalid},
 		{"a payload is not too long", nil, func(d declaration.Declaration) (events, error) {
-			return d.Put(passcode, json.RawMessage(`{"a":"`+strings.Repeat("x", 300_000)+`"}`))
+			return d.Put(passcode, json.RawMessage(`{"a":"`+strings.Repeat("x", 300_000)+`"}`), false)
 		}, nil, domain.Invalid},
 		{"a group gets it", events{six}, func(d declaration.Declaration) (events, error) { return d.Assign(labs) }, events{declaration.Assigned{Assignment: labs}}, 0},
 		{"a group that has it already is no news", events{six, declaration.Assigned{Assignment: labs}},

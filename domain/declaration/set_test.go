@@ -13,7 +13,7 @@ import (
 )
 
 func item(id, declarationType, payload string) declaration.Item {
-	put, err := declaration.Declaration{}.Put(declarationType, json.RawMessage(payload))
+	put, err := declaration.Declaration{}.Put(declarationType, json.RawMessage(payload), true)
 	if err != nil {
 		panic(err)
 	}
