@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/rawjson"
 )
 
 // A place is where a device stands in a sorted list: its key, and its number, which breaks ties.
@@ -345,7 +346,7 @@ func (s selection) fits(tx Tx, number int64, filter DeviceFilter) (bool, error) 
 		return known, err
 	}
 	for _, name := range []string{"ShortVersion", "Version"} {
-		if raw, err := get(app, name); err == nil && text(raw) == version {
+		if raw, err := rawjson.Get(app, name); err == nil && text(raw) == version {
 			return true, nil
 		}
 	}

@@ -264,7 +264,7 @@ var passwordFacts = map[string]string{
 
 // responses tells what a device answered to a DeviceInformation.
 func (f *facts) responses(tx Tx, r *record, prefix string, result json.RawMessage) error {
-	responses, err := get(result, "QueryResponses")
+	responses, err := rawjson.Get(result, "QueryResponses")
 	if err != nil {
 		return err
 	}
@@ -292,7 +292,7 @@ func (f *facts) responses(tx Tx, r *record, prefix string, result json.RawMessag
 
 // flat tells a dictionary, its nested ones with dots.
 func (f *facts) flat(tx Tx, r *record, result json.RawMessage, field, prefix string, complete bool) error {
-	dict, err := get(result, field)
+	dict, err := rawjson.Get(result, field)
 	if err != nil || dict == nil {
 		return err
 	}

@@ -42,7 +42,7 @@ var lists = map[string]list{
 
 // list tells a list. The same entry twice is told apart by #2, #3 and so on, in the order of the answer.
 func (f *facts) list(tx Tx, r *record, l list, prefix string, result json.RawMessage) error {
-	raw, err := get(result, l.field)
+	raw, err := rawjson.Get(result, l.field)
 	if err != nil || raw == nil {
 		return err
 	}

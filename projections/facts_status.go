@@ -46,11 +46,11 @@ type statusReport struct {
 // since the one before, and of lists with identifiers only the entries that did. What it reports of its declarations is
 // always complete. Source: Apple, StatusReport.
 func (f *facts) status(tx Tx, r *record, e device.DeclarationStatusReported) error {
-	items, err := get(e.Report, "StatusItems")
+	items, err := rawjson.Get(e.Report, "StatusItems")
 	if err != nil {
 		return err
 	}
-	full, err := get(e.Report, "FullReport")
+	full, err := rawjson.Get(e.Report, "FullReport")
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (s *statusReport) list(name string, raw json.RawMessage) error {
 	}
 	idents := make([]string, len(entries))
 	for i, entry := range entries {
-		ident, err := get(entry, "identifier")
+		ident, err := rawjson.Get(entry, "identifier")
 		if err != nil {
 			return err
 		}
@@ -137,7 +137,7 @@ func (s *statusReport) list(name string, raw json.RawMessage) error {
 	}
 	for i, entry := range entries {
 		key := "status." + name + "." + idents[i]
-		removed, err := get(entry, "_removed")
+		removed, err := rawjson.Get(entry, "_removed")
 		if err != nil {
 			return err
 		}
@@ -168,7 +168,7 @@ func (s *statusReport) declarations(raw json.RawMessage) error {
 			return err
 		}
 		for _, entry := range entries {
-			ident, err := get(entry, "identifier")
+			ident, err := rawjson.Get(entry, "identifier")
 			if err != nil {
 				return err
 			}
@@ -184,7 +184,7 @@ func (s *statusReport) declarations(raw json.RawMessage) error {
 
 // toldStatus is a device after it has reported its status: what it is called and what it runs.
 func toldStatus(d *Device, report json.RawMessage) error {
-	items, err := get(report, "StatusItems")
+	items, err := rawjson.Get(report, "StatusItems")
 	if err != nil {
 		return err
 	}

@@ -195,7 +195,7 @@ func told(d *Device, e device.CommandAcknowledged) error {
 	case "SecurityInfo":
 		return toldSecurity(d, e.Result)
 	}
-	responses, err := get(e.Result, "QueryResponses")
+	responses, err := rawjson.Get(e.Result, "QueryResponses")
 	if err != nil {
 		return err
 	}
@@ -242,11 +242,11 @@ func answerField(d *Device, query string) *string {
 }
 
 func toldSecurity(d *Device, result json.RawMessage) error {
-	info, err := get(result, "SecurityInfo")
+	info, err := rawjson.Get(result, "SecurityInfo")
 	if err != nil {
 		return err
 	}
-	status, err := get(info, "ManagementStatus")
+	status, err := rawjson.Get(info, "ManagementStatus")
 	if err != nil {
 		return err
 	}

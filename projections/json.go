@@ -28,17 +28,6 @@ func truth(raw json.RawMessage) *bool {
 	return nil
 }
 
-// get returns the member of an object with a name; nil if there is none.
-func get(raw json.RawMessage, name string) (json.RawMessage, error) {
-	list, err := rawjson.Members(raw)
-	for _, m := range list {
-		if m.Name == name {
-			return m.Value, err
-		}
-	}
-	return nil, err
-}
-
 // canonical returns the value with its members sorted and without blanks, so that equal values are equal texts.
 func canonical(value any) (string, error) {
 	var b strings.Builder

@@ -103,7 +103,7 @@ func (m managed) entries(tx Tx, r *record, e device.CommandAcknowledged, l manag
 	if err := tx.Exec(`DELETE FROM managed_lists WHERE device = ? AND channel = ? AND list = ?`, at...); err != nil {
 		return nil, false, err
 	}
-	raw, err := get(e.Result, l.field)
+	raw, err := rawjson.Get(e.Result, l.field)
 	if err != nil || raw == nil {
 		return nil, false, err
 	}

@@ -230,7 +230,7 @@ func bookOf(persistent, store json.RawMessage) string {
 // within returns a member of an object, or of one in it; nil if there is none.
 func within(raw json.RawMessage, path ...string) json.RawMessage {
 	for _, name := range path {
-		found, err := get(raw, name)
+		found, err := rawjson.Get(raw, name)
 		if err != nil {
 			return nil
 		}

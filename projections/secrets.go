@@ -11,6 +11,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/rawjson"
 )
 
 //go:embed secrets.sql
@@ -128,7 +129,7 @@ var (
 func (p secretPlace) stands(in json.RawMessage) bool {
 	for _, key := range p.path {
 		var err error
-		if in, err = get(in, key); err != nil || in == nil {
+		if in, err = rawjson.Get(in, key); err != nil || in == nil {
 			return false
 		}
 	}

@@ -399,11 +399,11 @@ func firstError(chain json.RawMessage) string {
 		return ""
 	}
 	for _, name := range []string{"USEnglishDescription", "LocalizedDescription"} {
-		if raw, err := get(links[0], name); err == nil && text(raw) != "" {
+		if raw, err := rawjson.Get(links[0], name); err == nil && text(raw) != "" {
 			return strings.TrimSuffix(text(raw), ".")
 		}
 	}
-	field, _ := get(links[0], "ErrorDomain") // absent: less is said
-	code, _ := get(links[0], "ErrorCode")
+	field, _ := rawjson.Get(links[0], "ErrorDomain") // absent: less is said
+	code, _ := rawjson.Get(links[0], "ErrorCode")
 	return strings.TrimSpace(text(field) + " " + strings.Trim(string(code), `"`))
 }

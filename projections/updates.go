@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/rawjson"
 )
 
 // scheduledArea is where it stands which updates were scheduled. Beside it, update. has what a device could install, and
@@ -15,7 +16,7 @@ const scheduledArea = "update-scheduled."
 
 // unschedule ends what was scheduled and is no longer available: it was installed, or taken back.
 func (f *facts) unschedule(tx Tx, r *record, result json.RawMessage) error {
-	raw, err := get(result, "AvailableOSUpdates")
+	raw, err := rawjson.Get(result, "AvailableOSUpdates")
 	if err != nil || raw == nil {
 		return err
 	}

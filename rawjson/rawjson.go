@@ -23,38 +23,89 @@ type Member struct {
 }
 
 // Members cuts an object into its members. Anything but an object has none.
-func Members(raw json.RawMessage) ([]Member, error) {
+func Members(raw json.RawMessage) (found []Member, err error) {
+	err = each(raw, func(key, value []byte) (more bool, err error) {
+		name, err := Unquote(key)
+		found = append(found, Member{name, value})
+		return true, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// Get returns the first member of an object that has the name; nil if there is none. It looks no further than that.
+func Get(raw json.RawMessage, name string) (found json.RawMessage, err error) {
+	err = each(raw, func(key, value []byte) (more bool, err error) {
+		if is(key, name) {
+			found = value
+		}
+		return found == nil, nil
+	})
+	return found, err
+}
+
+// Only returns the object with those members alone that have one of the names, as they stand there: an empty object if
+// there is none, or raw is no object.
+func Only(raw json.RawMessage, names ...string) (json.RawMessage, error) {
+	kept := []byte("{")
+	err := each(raw, func(key, value []byte) (more bool, err error) {
+		for _, name := range names {
+			if !is(key, name) {
+				continue
+			}
+			if len(kept) > len("{") {
+				kept = append(kept, ',')
+			}
+			kept = append(append(append(kept, key...), ':'), value...)
+			break
+		}
+		return true, nil
+	})
+	return append(kept, '}'), err
+}
+
+// is reports whether a key, which has its quotes, is that of a name.
+func is(key []byte, name string) bool {
+	if bytes.IndexByte(key, '\\') < 0 && utf8.Valid(key) {
+		return string(key[1:len(key)-1]) == name
+	}
+	text, err := Unquote(key)
+	return err == nil && text == name
+}
+
+// each shows the members of an object, keys with their quotes, until there are no more or no more are wanted.
+func each(raw []byte, show func(key, value []byte) (more bool, err error)) error {
 	i := blank(raw, 0)
 	if i >= len(raw) || raw[i] != '{' {
-		return nil, nil
+		return nil
 	}
-	var found []Member
 	for i = blank(raw, i+1); i < len(raw) && raw[i] != '}'; {
 		end, err := Skip(raw, i)
 		if err != nil || raw[i] != '"' {
-			return nil, Err
+			return Err
 		}
-		name, err := Unquote(raw[i:end])
-		if err != nil {
-			return nil, err
-		}
+		key := raw[i:end]
 		i = blank(raw, end)
 		if i >= len(raw) || raw[i] != ':' {
-			return nil, Err
+			return Err
 		}
 		i = blank(raw, i+1)
 		if end, err = Skip(raw, i); err != nil {
-			return nil, err
+			return err
 		}
-		found = append(found, Member{name, raw[i:end]})
+		if more, err := show(key, raw[i:end:end]); err != nil || !more {
+			return err
+		}
 		if i, err = comma(raw, end, '}'); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if i >= len(raw) {
-		return nil, Err
+		return Err
 	}
-	return found, nil
+	return nil
 }
 
 // Elements cuts an array into its elements. Anything but an array has none.

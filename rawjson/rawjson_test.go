@@ -43,6 +43,29 @@ func TestMembersAndElements(t *testing.T) {
 	}
 }
 
+func TestGetAndOnly(t *testing.T) {
+	const raw = ` {"a":1, "b" : {"a":[2]} ,"\u0063":"}", "a":3}`
+	for name, want := range map[string]string{"a": "1", "b": `{"a":[2]}`, "c": `"}"`, "d": "", `\u0063`: ""} {
+		if got, err := Get([]byte(raw), name); err != nil || string(got) != want {
+			t.Errorf("%s is %s, %v", name, got, err)
+		}
+	}
+	for _, none := range []string{`[1]`, `"a"`, ``, `{}`} {
+		if got, err := Get([]byte(none), "a"); got != nil || err != nil {
+			t.Errorf("in %s a is %s, %v", none, got, err)
+		}
+		if got, err := Only([]byte(none), "a"); string(got) != "{}" || err != nil {
+			t.Errorf("of %s there is %s, %v", none, got, err)
+		}
+	}
+	if got, err := Only([]byte(raw), "c", "a", "x"); err != nil || string(got) != `{"a":1,"\u0063":"}","a":3}` {
+		t.Errorf("of a and c there is %s, %v", got, err)
+	}
+	if _, err := Get([]byte(`{"a":1,b`), "b"); err == nil {
+		t.Error("what is not well-formed was searched")
+	}
+}
+
 // What is JSON is cut as encoding/json would read it; whatever else it is, it is cut or refused, and nothing worse.
 func FuzzCut(f *testing.F) {
 	for _, seed := range []string{`{"a":1,"b":[{"c":"}\"{"}]}`, ` [1, "]", {} ] `, `{"a":"\ud83d\ude00"}`, `{"":{"":""}}`, `{"a`, `]`, `{"a":1}}`} {
@@ -65,6 +88,13 @@ func FuzzCut(f *testing.F) {
 			}
 			if object != nil && !reflect.DeepEqual(last, object) {
 				t.Fatalf("%q was cut into %q", raw, members)
+			}
+			for _, m := range members {
+				got, err := Get(raw, m.Name)
+				only, err2 := Only(raw, m.Name)
+				if err != nil || err2 != nil || got == nil || !json.Valid(only) {
+					t.Fatalf("%q has %q as %q, %v, or %q, %v", raw, m.Name, got, err, only, err2)
+				}
 			}
 		}
 		var array []json.RawMessage

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/command"
+	"github.com/rollcall-mdm/rollcall/rawjson"
 )
 
 // Facts are what a device has told of itself that decides which commands can work on it. What is zero is not known.
@@ -158,19 +159,28 @@ func (d Device) tells(e CommandAcknowledged) Device {
 	return d
 }
 
-func (d Device) toldInformation(result json.RawMessage) Device {
-	var told struct {
-		QueryResponses struct {
-			OSVersion, ProductName    string
-			IsSupervised, IsMultiUser *bool
-			IsAppleSilicon            *bool
-			IsMDMLostModeEnabled      *bool
-		}
+// some reads a few members of one object of an answer, and skips the rest of it.
+func some(result json.RawMessage, within string, into any, names ...string) error {
+	object, err := rawjson.Get(result, within)
+	if err == nil {
+		object, err = rawjson.Only(object, names...)
 	}
-	if json.Unmarshal(result, &told) != nil {
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(object, into)
+}
+
+func (d Device) toldInformation(result json.RawMessage) Device {
+	var r struct {
+		OSVersion, ProductName    string
+		IsSupervised, IsMultiUser *bool
+		IsAppleSilicon            *bool
+		IsMDMLostModeEnabled      *bool
+	}
+	if some(result, "QueryResponses", &r, "OSVersion", "ProductName", "IsSupervised", "IsMultiUser", "IsAppleSilicon", "IsMDMLostModeEnabled") != nil {
 		return d
 	}
-	r := told.QueryResponses
 	return d.learned(func(f *Facts) {
 		if p := command.PlatformOf(r.ProductName); p != "" {
 			f.Platform = p
@@ -186,17 +196,15 @@ func (d Device) toldInformation(result json.RawMessage) Device {
 }
 
 func (d Device) toldSecurity(result json.RawMessage) Device {
-	var told struct {
-		SecurityInfo struct {
-			ManagementStatus       struct{ EnrolledViaDEP, UserApprovedEnrollment, IsUserEnrollment *bool }
-			FirmwarePasswordStatus struct{ PasswordExists, ChangePending *bool }
-			IsRecoveryLockEnabled  *bool
-		}
+	var locks struct {
+		ManagementStatus       struct{ EnrolledViaDEP, UserApprovedEnrollment, IsUserEnrollment *bool }
+		FirmwarePasswordStatus struct{ PasswordExists, ChangePending *bool }
+		IsRecoveryLockEnabled  *bool
 	}
-	if json.Unmarshal(result, &told) != nil {
+	if some(result, "SecurityInfo", &locks, "ManagementStatus", "FirmwarePasswordStatus", "IsRecoveryLockEnabled") != nil {
 		return d
 	}
-	r, locks := told.SecurityInfo.ManagementStatus, told.SecurityInfo
+	r := locks.ManagementStatus
 	return d.learned(func(f *Facts) {
 		tell(&f.Automated, r.EnrolledViaDEP)
 		tell(&f.UserApproved, r.UserApprovedEnrollment)
