@@ -75,7 +75,7 @@ func TestAnErasedSubjectIsGoneEverywhere(t *testing.T) {
 	if other := replayed(t, replayCmd{Device: "U2", JSON: true}, dir); !strings.Contains(other, "CANARYSERIALU2") {
 		t.Errorf("another device lost something:\n%s", other)
 	}
-	if again := erased(t, dir, "U1"); !strings.Contains(again, "was erased before") {
+	if again := erased(t, dir, "U1"); !strings.Contains(again, "was erased already, on ") {
 		t.Errorf("again: %s", again)
 	}
 	verified(t, dir)
