@@ -37,7 +37,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(60) // an MDM server is a guest on its machine: a little more work for less memory
+		debug.SetGCPercent(45) // an MDM server is a guest on its machine: a little more work for less memory
 	}
 	s, err := openServer(ctx, c.settings, time.Now)
 	if err != nil {
@@ -83,7 +83,7 @@ func (s *server) open(ctx context.Context, now func() time.Time) (err error) {
 	if err := s.openLedger(ctx); err != nil {
 		return err
 	}
-	if s.views, err = projections.Open(ctx, s.path("views.db"), projections.Options{CacheSize: 10 << 20, Logger: logger}); err != nil {
+	if s.views, err = projections.Open(ctx, s.path("views.db"), projections.Options{CacheSize: 8 << 20, Logger: logger}); err != nil {
 		return err
 	}
 	s.rebuilder = newRebuilder(s.house, s.views)

@@ -2,8 +2,10 @@ package assign
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"time"
 
@@ -31,7 +33,11 @@ type Keeper struct {
 	CheckEvery time.Duration // how often lists are asked for that tell whether things are there still; a day if zero
 	Pause      time.Duration // between two rounds at least; 200 ms if zero
 
-	seen     eventstore.Position
+	seen  eventstore.Position
+	batch []eventstore.Envelope // what follows it, as far as it was taken
+	more  func() ([]eventstore.Envelope, error, bool)
+	stop  func()
+
 	all      bool
 	anything bool // is or was wanted
 	byRule   bool
@@ -48,6 +54,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	if err := k.prepare(ctx); err != nil {
 		return gone(ctx, err)
 	}
+	defer k.unfollow()
 	for ctx.Err() == nil {
 		position := k.Views.Position()
 		if err := k.round(ctx, position); err != nil && ctx.Err() == nil {
@@ -137,22 +144,45 @@ func (k *Keeper) round(ctx context.Context, upTo eventstore.Position) error {
 	return nil
 }
 
-// read notes what the log tells since the last round.
+// read notes what the log tells since the last round, up to what the views have: so there is always more to come while it
+// waits for more. It follows the log, which has its newest events in memory.
 func (k *Keeper) read(ctx context.Context, upTo eventstore.Position) error {
-	if upTo <= k.seen {
-		return nil
-	}
-	for env, err := range k.Log.ReadAll(ctx, k.seen) {
-		if err != nil {
-			return fmt.Errorf("read the log: %w", err)
+	for k.seen < upTo {
+		if len(k.batch) == 0 {
+			if err := k.follow(ctx); err != nil {
+				return err
+			}
 		}
-		if env.Position > upTo {
-			break
+		for len(k.batch) > 0 && k.batch[0].Position <= upTo {
+			k.note(k.batch[0])
+			k.seen, k.batch = k.batch[0].Position, k.batch[1:]
 		}
-		k.note(env)
+		if len(k.batch) > 0 { // it is for the next round
+			k.seen = upTo
+		}
 	}
-	k.seen = upTo
 	return nil
+}
+
+// follow takes the next batch, from where the Keeper is. After a failure it begins anew.
+func (k *Keeper) follow(ctx context.Context) error {
+	if k.more == nil {
+		k.more, k.stop = iter.Pull2(k.Log.Follow(ctx, k.seen))
+	}
+	batch, err, ok := k.more()
+	if err != nil || !ok {
+		k.unfollow()
+		return fmt.Errorf("follow the log: %w", cmp.Or(err, ctx.Err(), eventstore.ErrClosed))
+	}
+	k.batch = batch
+	return nil
+}
+
+func (k *Keeper) unfollow() {
+	if k.stop != nil {
+		k.stop()
+	}
+	k.more, k.stop, k.batch = nil, nil, nil
 }
 
 // setupWords stand in the open part of events that concern Setup Assistant; all others matter only if something is wanted.
