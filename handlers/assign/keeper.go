@@ -46,6 +46,9 @@ type Keeper struct {
 	next     map[string]time.Time // when to look at a device again
 }
 
+// later is when a device is looked at again that could not be brought to what it is to have.
+const later = time.Minute
+
 // longest is how long the Keeper trusts its reckoning: clocks can be set.
 const longest = 30 * time.Second
 
@@ -135,8 +138,11 @@ func (k *Keeper) round(ctx context.Context, upTo eventstore.Position) error {
 	}
 	for _, some := range []map[string]bool{k.moved, k.spoke} {
 		for id := range some {
-			if err := k.look(ctx, id); err != nil {
-				return err
+			if err := k.look(ctx, id); ctx.Err() != nil {
+				return ctx.Err()
+			} else if err != nil { // one that cannot be brought there is no reason to let the others wait
+				k.Logger.ErrorContext(ctx, "a device could not be brought to what it is to have; it is tried again", "device", id, "in", later, "error", err)
+				k.next[id] = now.Add(later)
 			}
 			delete(some, id)
 		}

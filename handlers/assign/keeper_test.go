@@ -473,3 +473,28 @@ func TestWhatADeviceWouldRefuseIsSaidOnce(t *testing.T) {
 		t.Errorf("%d events more, %v", after-before, err)
 	}
 }
+
+func TestADeviceThatCannotBeBroughtThereHoldsUpNoOther(t *testing.T) {
+	y := newYard(t)
+	y.enrols("a", false)
+	y.enrols("b", false)
+	y.group("a")
+	_, err := y.groups.Create(t.Context(), ada, "others", group.Definition{Name: "Others"})
+	y.check(err)
+	_, err = y.groups.Add(t.Context(), ada, "others", []string{"b"})
+	y.check(err)
+	const odd = "app/com.example.odd"
+	_, err = y.wants.Things.Update(t.Context(), odd, eventstore.Meta{}, func(thing wanted.Thing, _ time.Time) ([]domain.Event, error) {
+		return thing.Put(odd, wanted.Content{Steps: []wanted.Step{{RequestType: "NoCommandOfApples"}}})
+	})
+	y.check(err)
+	y.assign(odd, false)
+	wifi := y.profile("wifi", "U1")
+	_, err = y.wants.Assign(t.Context(), ada, wifi, wanted.Assignment{Group: "others"})
+	y.check(err)
+	y.calls("b", "InstallProfile", nil)
+	y.calls("a", "", nil)
+	if at := y.keeper.next["a"]; !at.After(y.clock()) {
+		t.Errorf("the other is looked at again at %v", at)
+	}
+}
