@@ -31,14 +31,15 @@ type facts struct {
 
 // A piece is an entry of a list as it stands in an answer.
 type piece struct {
-	list string // its field
+	area string
+	name string // its own, in a dictionary
 	hash [16]byte
 }
 
 // An entry is an entry of a list that has been decoded before.
 type entry struct {
-	ident  string
-	object int64
+	ident       string
+	key, object int64
 }
 
 // A fact is what is to be known under a key.

@@ -85,18 +85,17 @@ func (f *facts) entries(tx Tx, l list, area string, raw json.RawMessage) ([]fact
 	for _, one := range plain {
 		named = append(named, rawjson.Member{Value: one})
 	}
-	told, seen := make([]fact, 0, len(named)), make(map[string]int, len(named))
+	told, seen := make([]fact, 0, len(named)), make(map[int64]int, len(named))
 	for _, m := range named {
-		one, err := f.entry(tx, l, m)
+		one, err := f.entry(tx, l, area, m)
 		if err != nil {
 			return nil, err
 		}
-		if seen[one.ident]++; seen[one.ident] > 1 {
-			one.ident += "#" + strconv.Itoa(seen[one.ident])
-		}
-		key, err := f.names.id(keys, area+one.ident)
-		if err != nil {
-			return nil, err
+		key := one.key
+		if seen[key]++; seen[key] > 1 {
+			if key, err = f.names.id(keys, area+one.ident+"#"+strconv.Itoa(seen[key])); err != nil {
+				return nil, err
+			}
 		}
 		told = append(told, fact{key: key, object: one.object})
 	}
@@ -104,12 +103,9 @@ func (f *facts) entries(tx Tx, l list, area string, raw json.RawMessage) ([]fact
 }
 
 // entry decodes an entry of a list, unless it has met the very same before.
-func (f *facts) entry(tx Tx, l list, m rawjson.Member) (entry, error) {
-	at := piece{l.field, digest(m.Value)}
+func (f *facts) entry(tx Tx, l list, area string, m rawjson.Member) (one entry, err error) {
+	at := piece{area, m.Name, digest(m.Value)}
 	if known, ok := f.known[at]; ok {
-		if m.Name != "" {
-			known.ident = m.Name
-		}
 		return known, nil
 	}
 	as := l.as
@@ -120,18 +116,20 @@ func (f *facts) entry(tx Tx, l list, m rawjson.Member) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	if m.Name != "" {
-		ident = m.Name
+	if one.ident = ident; m.Name != "" {
+		one.ident = m.Name
 	}
-	object, err := f.object(tx, value)
-	if err != nil {
+	if one.key, err = f.names.id(keys, area+one.ident); err != nil {
+		return entry{}, err
+	}
+	if one.object, err = f.object(tx, value); err != nil {
 		return entry{}, err
 	}
 	if len(f.known) >= maxRemembered {
 		clear(f.known)
 	}
-	f.known[at] = entry{ident, object}
-	return entry{ident, object}, nil
+	f.known[at] = one
+	return one, nil
 }
 
 func (l list) decode(raw json.RawMessage) (ident, value string, err error) {

@@ -19,7 +19,7 @@ import (
 type Options struct {
 	Readers   int           // connections that read at once; 4 if zero
 	CacheSize int           // bytes of page cache of all connections together; 24 MiB if zero
-	Pause     time.Duration // between two commits while nobody waits; 20 ms if zero, none if negative
+	Pause     time.Duration // the least between two commits while nobody waits; 20 ms if zero, none if negative
 	Logger    *slog.Logger  // slog.Default() if nil
 
 	views []view // other than views(): for tests

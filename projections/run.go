@@ -11,8 +11,12 @@ import (
 	"github.com/rollcall-mdm/rollcall/eventstore"
 )
 
-// maxBatch is the most events that are folded in one transaction while readers wait for them.
-const maxBatch = 1000
+// The most events that are folded in one transaction: of a log that is read to its end, and of one that is followed,
+// where they are kept open beside everything else that a server does.
+const (
+	maxBatch  = 1000
+	liveBatch = 250
+)
 
 // errBusy says that somebody else writes the views.
 var errBusy = errors.New("the views are written already, or closed")
@@ -67,7 +71,8 @@ func (v *Views) follow(ctx context.Context, log eventstore.Log, codec eventstore
 		if err != nil {
 			return fmt.Errorf("follow the log: %w", err)
 		}
-		for chunk := range slices.Chunk(batch, maxBatch) {
+		began := time.Now()
+		for chunk := range slices.Chunk(batch, liveBatch) {
 			if err := v.foldChunk(chunk, codec); err != nil {
 				return fmt.Errorf("fold the views: %w", err)
 			}
@@ -75,7 +80,7 @@ func (v *Views) follow(ctx context.Context, log eventstore.Log, codec eventstore
 		if following.Err() != nil {
 			break
 		}
-		v.pause(following, batch)
+		v.pause(following, v.rest(batch[len(batch)-1].Time, time.Since(began)))
 	}
 	if following.Err() == nil {
 		return fmt.Errorf("fold the views: the log ended: %w", eventstore.ErrClosed)
@@ -83,13 +88,24 @@ func (v *Views) follow(ctx context.Context, log eventstore.Log, codec eventstore
 	return v.takeNext(ctx)
 }
 
-// pause lets events gather, so that they share a transaction, unless somebody waits for them, or the views lag.
-func (v *Views) pause(ctx context.Context, batch []eventstore.Envelope) {
-	lags := len(batch) >= maxBatch || time.Since(batch[len(batch)-1].Time) > time.Second
-	if v.options.Pause < 0 || lags {
+// mayLag is how far behind the log the views may fall for the sake of devices.
+const mayLag = 2 * time.Second
+
+// rest is how long events may gather, so that they share a transaction: as long as it took to fold those before, so
+// that devices have the better half of a busy machine, but for views that lag already.
+func (v *Views) rest(last time.Time, took time.Duration) time.Duration {
+	if v.options.Pause < 0 || time.Since(last) > mayLag {
+		return 0
+	}
+	return max(v.options.Pause, took)
+}
+
+// pause waits, unless somebody waits for the views.
+func (v *Views) pause(ctx context.Context, rest time.Duration) {
+	if rest == 0 {
 		return
 	}
-	timer := time.NewTimer(v.options.Pause)
+	timer := time.NewTimer(rest)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -171,3 +171,24 @@ func TestOnlyOneRunAtATime(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestTheViewsRestAsLongAsTheyWorkedUnlessTheyLag(t *testing.T) {
+	const pause = 20 * time.Millisecond
+	for _, c := range []struct {
+		name         string
+		pause        time.Duration
+		behind, took time.Duration
+		want         time.Duration
+	}{
+		{"little to do", pause, 0, time.Millisecond, pause},
+		{"much to do", pause, time.Second / 2, 300 * time.Millisecond, 300 * time.Millisecond},
+		{"they lag", pause, mayLag + time.Second, 300 * time.Millisecond, 0},
+		{"the log is read from its beginning", pause, 24 * time.Hour, time.Millisecond, 0},
+		{"they are never to rest", -1, 0, time.Millisecond, 0},
+	} {
+		v := &Views{options: Options{Pause: c.pause}}
+		if got := v.rest(time.Now().Add(-c.behind), c.took); got != c.want {
+			t.Errorf("%s: rest for %s, want %s", c.name, got, c.want)
+		}
+	}
+}

@@ -224,23 +224,28 @@ func tell(f *command.Fact, told *bool) {
 // toldProfiles remembers the profiles that somebody else installed. The enrolment profile itself is not one of them,
 // and a Mac does not tell.
 func (d Device) toldProfiles(result json.RawMessage) Device {
-	var told struct {
-		ProfileList []struct {
-			PayloadIdentifier string
-			IsManaged         *bool
-			PayloadContent    []struct{ PayloadType string }
-		}
+	list, err := rawjson.Get(result, "ProfileList")
+	if err != nil {
+		return d
 	}
-	if json.Unmarshal(result, &told) != nil {
+	profiles, err := rawjson.Elements(list)
+	if err != nil {
 		return d
 	}
 	var foreign []string
-	for _, p := range told.ProfileList {
-		enrols := false
-		for _, payload := range p.PayloadContent {
-			enrols = enrols || payload.PayloadType == "com.apple.mdm"
+	for _, raw := range profiles {
+		managed, _ := rawjson.Get(raw, "IsManaged")
+		if string(managed) != "false" || len(foreign) == maxListed {
+			continue
 		}
-		if p.IsManaged != nil && !*p.IsManaged && !enrols && len(foreign) < maxListed {
+		var p struct {
+			PayloadIdentifier string
+			PayloadContent    []struct{ PayloadType string }
+		}
+		if json.Unmarshal(raw, &p) != nil {
+			return d
+		}
+		if !slices.ContainsFunc(p.PayloadContent, func(one struct{ PayloadType string }) bool { return one.PayloadType == "com.apple.mdm" }) {
 			foreign = append(foreign, p.PayloadIdentifier)
 		}
 	}
