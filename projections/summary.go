@@ -8,13 +8,17 @@ import (
 	"time"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/authority"
 	"github.com/rollcall-mdm/rollcall/domain/bulk"
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
+	"github.com/rollcall-mdm/rollcall/domain/challenge"
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/enrollment"
 	"github.com/rollcall-mdm/rollcall/domain/escrow"
 	"github.com/rollcall-mdm/rollcall/domain/export"
 	"github.com/rollcall-mdm/rollcall/domain/group"
+	"github.com/rollcall-mdm/rollcall/domain/issuance"
 	"github.com/rollcall-mdm/rollcall/domain/masterkey"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
@@ -63,7 +67,7 @@ func sceneOf(tx Tx, env eventstore.Envelope, e domain.Event) (s Scene, err error
 	case operator.TokenRevoked:
 		_, err = one(tx, `SELECT name FROM operators WHERE id = ?`, []any{env.Stream.ID}, func(r Row) { s.User = r.Text(0) })
 	case declaration.Put, declaration.Assigned, declaration.Unassigned, declaration.Withdrawn,
-		wanted.Put, wanted.Assigned, wanted.Unassigned, wanted.Withdrawn:
+		wanted.Put, wanted.Assigned, wanted.Unassigned, wanted.Withdrawn, enrollment.Withdrawn, enrollment.Admitted:
 		s.Declaration = env.Stream.ID
 	case bulk.Ordered:
 		s.Group = e.Group
@@ -171,6 +175,9 @@ func Summary(e domain.Event, s Scene) string {
 	case operator.TokenCreated, operator.TokenRevoked, pushcert.Stored, certificate.Bound, stranger.MessageRefused,
 		trust.AuthorityTrusted, trust.AuthorityWithdrawn, export.Disclosed, masterkey.Rotated, escrow.PairMade:
 		sentence = summariseHouse(e, s)
+	case authority.RootInstalled, authority.RootRetired, authority.CertificateRevoked, issuance.Signed, challenge.Used,
+		certificate.Issued, enrollment.Invited, enrollment.Withdrawn, enrollment.Admitted:
+		sentence = summariseIdentity(e, s)
 	case declaration.Put, declaration.Assigned, declaration.Unassigned, declaration.Withdrawn:
 		sentence = summariseDeclaration(e, s)
 	case wanted.Put, wanted.Assigned, wanted.Unassigned, wanted.Withdrawn, device.WantedOrdered, device.WantedRefused, device.WantedRetried:

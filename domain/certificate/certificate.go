@@ -13,7 +13,28 @@ const Kind = "certificate"
 
 // A Certificate is a certificate as its events tell it.
 type Certificate struct {
-	Device string // pseudonym of the device that it is bound to; empty if none
+	Device  string // pseudonym of the device that it is bound to; empty if none
+	Issued  bool   // by this server
+	For     string // the device for which it was issued; empty if for any
+	Session string // the name in its subject
+	Road    string // on which it was issued
+	Of      string // the invitation by which it was issued
+}
+
+// An Issued says that this server has issued the certificate.
+type Issued struct {
+	Issuer     string // fingerprint of the root
+	Serial     string // hex
+	NotBefore  time.Time
+	NotAfter   time.Time
+	PublicKey  string // SHA-256 of its SubjectPublicKeyInfo, hex
+	Session    string // the name in its subject: it comes back with all that is signed with it
+	Road       string `json:",omitempty"`
+	Invitation string `json:",omitempty"` // by which its holder came in
+	Ticket     string `json:",omitempty"` // hash of the challenge by which its holder came in
+	Device     string `json:",omitempty"` // pseudonym of the device that it is for; empty if for any
+	Follows    string `json:",omitempty"` // fingerprint of the certificate in whose place it comes
+	Order      string `json:",omitempty"` // the InstallProfile that brought the renewed profile
 }
 
 // A Bound says that a certificate speaks for one device from now on, and for no other, ever.
@@ -22,24 +43,40 @@ type Bound struct{ Device string }
 // EventType returns the stored name.
 func (Bound) EventType() string { return "certificate.bound" }
 
+// EventType returns the stored name.
+func (Issued) EventType() string { return "certificate.issued" }
+
 // Events lists every event of a certificate by its zero value.
-func Events() []domain.Event { return []domain.Event{Bound{}} }
+func Events() []domain.Event { return []domain.Event{Bound{}, Issued{}} }
+
+// Issue decides what follows when the certificate was made. It is issued once.
+func (c Certificate) Issue(i Issued) ([]domain.Event, error) {
+	if c.Issued {
+		return nil, nil
+	}
+	return []domain.Event{i}, nil
+}
 
 // Bind decides what follows when a device wants to speak with the certificate.
 func (c Certificate) Bind(device string) ([]domain.Event, error) {
-	switch c.Device {
-	case "":
-		return []domain.Event{Bound{device}}, nil
-	case device:
+	switch {
+	case c.Device == device:
 		return nil, nil
+	case c.Device != "":
+		return nil, domain.Refusef(domain.Forbidden, "the certificate is bound to another device")
+	case c.For != "" && c.For != device:
+		return nil, domain.Refusef(domain.Forbidden, "the certificate was issued for another device")
 	}
-	return nil, domain.Refusef(domain.Forbidden, "the certificate is bound to another device")
+	return []domain.Event{Bound{device}}, nil
 }
 
 // Evolve returns the certificate after e.
 func (c Certificate) Evolve(e domain.Event, _ time.Time) Certificate {
-	if e, ok := e.(Bound); ok {
+	switch e := e.(type) {
+	case Bound:
 		c.Device = e.Device
+	case Issued:
+		c.Issued, c.For, c.Session, c.Road, c.Of = true, e.Device, e.Session, e.Road, e.Invitation
 	}
 	return c
 }

@@ -20,6 +20,9 @@ func TestBind(t *testing.T) {
 	}{
 		{"a certificate that nobody has", nil, "a", []domain.Event{bound}, 0},
 		{"its own device asks again", []domain.Event{bound}, "a", nil, 0},
+		{"one that was issued for any device", []domain.Event{certificate.Issued{Session: "s"}}, "a", []domain.Event{bound}, 0},
+		{"one that was issued for it", []domain.Event{certificate.Issued{Device: "a"}}, "a", []domain.Event{bound}, 0},
+		{"one that was issued for another", []domain.Event{certificate.Issued{Device: "b"}}, "a", nil, domain.Forbidden},
 		{"another device", []domain.Event{bound}, "b", nil, domain.Forbidden},
 	}
 	for _, tt := range tests {
@@ -36,5 +39,17 @@ func TestBind(t *testing.T) {
 				t.Errorf("what follows is %+v, want %+v", got, tt.then)
 			}
 		})
+	}
+}
+
+func TestACertificateIsIssuedOnce(t *testing.T) {
+	issued := certificate.Issued{Serial: "4711", Session: "s", Device: "a"}
+	got, err := certificate.Certificate{}.Issue(issued)
+	if err != nil || !reflect.DeepEqual(got, []domain.Event{issued}) {
+		t.Errorf("what follows is %+v (%v)", got, err)
+	}
+	c := certificate.Certificate{}.Evolve(issued, time.Time{})
+	if again, err := c.Issue(issued); again != nil || err != nil || !c.Issued || c.Session != "s" || c.For != "a" {
+		t.Errorf("it is issued again: %+v (%v), and is %+v", again, err, c)
 	}
 }

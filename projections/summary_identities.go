@@ -1,0 +1,50 @@
+package projections
+
+import (
+	"fmt"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/authority"
+	"github.com/rollcall-mdm/rollcall/domain/certificate"
+	"github.com/rollcall-mdm/rollcall/domain/challenge"
+	"github.com/rollcall-mdm/rollcall/domain/enrollment"
+	"github.com/rollcall-mdm/rollcall/domain/issuance"
+)
+
+func summariseIdentity(e domain.Event, s Scene) string {
+	switch e := e.(type) {
+	case authority.RootInstalled:
+		return fmt.Sprintf("%s (%s, %s) issues the identities of devices from now on, until %s at most", or(e.Subject, "a root"), short(e.Fingerprint), e.Source, stamp(e.NotAfter))
+	case authority.RootRetired:
+		return fmt.Sprintf("%s retired the root %s: what it has issued is believed no longer%s", s.Actor, short(e.Fingerprint), because(e.Reason))
+	case authority.CertificateRevoked:
+		return fmt.Sprintf("%s revoked the certificate %s (%s)%s", s.Actor, short(e.Fingerprint), e.Because, because(e.Reason))
+	case issuance.Signed:
+		return fmt.Sprintf("the certificate %s was made for a key, good until %s", short(e.Fingerprint), stamp(e.NotAfter))
+	case challenge.Used:
+		return fmt.Sprintf("a one-time challenge was used by the key %s", short(e.PublicKey))
+	case certificate.Issued:
+		what := fmt.Sprintf("the certificate %s was issued to %s, good until %s", e.Serial, e.Session, stamp(e.NotAfter))
+		if e.Follows != "" {
+			what += ", in the place of " + short(e.Follows)
+		}
+		if e.Invitation != "" {
+			what += ", by the invitation " + e.Invitation
+		}
+		return what
+	case enrollment.Invited:
+		limits := ""
+		if e.Uses > 0 {
+			limits = fmt.Sprintf(", for %d %s", e.Uses, plural(e.Uses, "device", "devices"))
+		}
+		if !e.Expires.IsZero() {
+			limits += ", until " + stamp(e.Expires)
+		}
+		return fmt.Sprintf("%s opened a way in: %s%s", s.Actor, e.Name, limits)
+	case enrollment.Withdrawn:
+		return fmt.Sprintf("%s withdrew the invitation %s%s", s.Actor, s.Declaration, because(e.Reason))
+	case enrollment.Admitted:
+		return fmt.Sprintf("the key %s was let in by the invitation %s (%s)", short(e.PublicKey), s.Declaration, e.Road)
+	}
+	return ""
+}
