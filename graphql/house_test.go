@@ -107,11 +107,11 @@ func newHouseThatPauses(t testing.TB, pause time.Duration) *house {
 	groups := &handlers.Groups{Groups: &eventstore.Repository[group.Group, domain.Event]{
 		Log: log, Codec: codec, Kind: group.Kind, Fold: group.Group.Evolve, Size: group.Size, Now: h.clock,
 	}}
-	declarations := &handlers.Declarations{Views: h.views, Declarations: &eventstore.Repository[declaration.Declaration, domain.Event]{
+	declarations := &handlers.Declarations{Views: h.views, Stamp: h.names.Stamp, Declarations: &eventstore.Repository[declaration.Declaration, domain.Event]{
 		Log: log, Codec: codec, Kind: declaration.Kind, Fold: declaration.Declaration.Evolve, Now: h.clock,
 	}}
 	h.door = &Door{
-		Groups: groups, Declarations: declarations, Wanted: &handlers.Wants{Devices: h.devices, Things: &eventstore.Repository[wanted.Thing, domain.Event]{
+		Groups: groups, Declarations: declarations, Wanted: &handlers.Wants{Devices: h.devices, Stamp: h.names.Stamp, Things: &eventstore.Repository[wanted.Thing, domain.Event]{
 			Log: log, Codec: codec, Kind: wanted.Kind, Fold: wanted.Thing.Evolve, Now: h.clock,
 		}},
 		Views: h.views, Log: log, Codec: codec.Views(), Evidence: codec, Orders: &handlers.Orders{Devices: h.devices},

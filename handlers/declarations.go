@@ -17,6 +17,7 @@ import (
 type Declarations struct {
 	Declarations *eventstore.Repository[declaration.Declaration, domain.Event]
 	Views        *projections.Views
+	Stamp        domain.Stamp // makes tokens of contents
 }
 
 // Put gives a declaration its content. unchecked is for administrators. It returns the position after which views show it; 0 if nothing changed.
@@ -29,8 +30,8 @@ func (d *Declarations) Put(ctx context.Context, c Caller, id, declarationType st
 	if err := declaration.CheckIdentifier(id); err != nil {
 		return 0, err
 	}
-	return d.decide(ctx, c, id, func(d declaration.Declaration) ([]domain.Event, error) {
-		return d.Put(declarationType, payload, unchecked)
+	return d.decide(ctx, c, id, func(now declaration.Declaration) ([]domain.Event, error) {
+		return now.Put(declarationType, payload, unchecked, d.Stamp.Of(declaration.Kind, id))
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 type Wants struct {
 	Things  *eventstore.Repository[wanted.Thing, domain.Event]
 	Devices *eventstore.Repository[device.Device, domain.Event]
+	Stamp   domain.Stamp // makes revisions of contents
 }
 
 // PutProfile wants a configuration profile; its id is profile/ and its PayloadIdentifier.
@@ -89,7 +90,7 @@ func (w *Wants) putSteps(ctx context.Context, c Caller, id string, every time.Du
 }
 
 func (w *Wants) put(ctx context.Context, c Caller, id string, content wanted.Content) (eventstore.Position, error) {
-	return w.decide(ctx, c, id, func(t wanted.Thing) ([]domain.Event, error) { return t.Put(id, content) })
+	return w.decide(ctx, c, id, func(t wanted.Thing) ([]domain.Event, error) { return t.Put(id, content, w.Stamp.Of(wanted.Kind, id)) })
 }
 
 // Assign has a group's devices, or their users, have a thing.

@@ -22,6 +22,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/domain/wanted"
 	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/eventstore/seal"
 )
 
 // A world makes histories as the real aggregates would write them, at a whim.
@@ -387,6 +388,8 @@ func (w *world) wants(t *rapid.T, d device.Device) ([]domain.Event, error) {
 		Removes: rapid.IntRange(0, 3).Draw(t, "removes") == 0}, []device.Order{order}, w.clock)
 }
 
+var contentMarks = seal.NewPseudonyms([32]byte{1}).Stamp
+
 // want lets somebody do something with a wanted thing.
 func (w *world) want(t *rapid.T) error {
 	id := rapid.SampledFrom([]string{"profile/profile1", "app/app1", "inventory/daily"}).Draw(t, "wanted thing")
@@ -394,7 +397,7 @@ func (w *world) want(t *rapid.T) error {
 	to := wanted.Assignment{Group: rapid.SampledFrom([]string{"labs", "macs"}).Draw(t, "wanted by"), Users: rapid.Bool().Draw(t, "by users"), First: rapid.Bool().Draw(t, "first")}
 	acts := []func() ([]domain.Event, error){
 		func() ([]domain.Event, error) {
-			return thing.Put(id, wanted.Content{UUID: "p1", Every: time.Hour, Shown: json.RawMessage(`{}`), Steps: []wanted.Step{{RequestType: rapid.SampledFrom([]string{"A", "B"}).Draw(t, "step")}}})
+			return thing.Put(id, wanted.Content{UUID: "p1", Every: time.Hour, Shown: json.RawMessage(`{}`), Steps: []wanted.Step{{RequestType: rapid.SampledFrom([]string{"A", "B"}).Draw(t, "step")}}}, contentMarks)
 		},
 		func() ([]domain.Event, error) { return thing.Assign(to) },
 		func() ([]domain.Event, error) { return thing.Unassign(to) },
@@ -423,7 +426,7 @@ func (w *world) declare(t *rapid.T) error {
 	acts := []func() ([]domain.Event, error){
 		func() ([]domain.Event, error) {
 			payload := json.RawMessage(fmt.Sprintf(`{"x":%d}`, rapid.IntRange(1, 2).Draw(t, "payload")))
-			return d.Put("com.apple.management.properties", payload, rapid.Bool().Draw(t, "unchecked"))
+			return d.Put("com.apple.management.properties", payload, rapid.Bool().Draw(t, "unchecked"), contentMarks)
 		},
 		func() ([]domain.Event, error) { return d.Assign(to) },
 		func() ([]domain.Event, error) { return d.Unassign(to) },

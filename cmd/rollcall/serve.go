@@ -195,7 +195,7 @@ func (s *server) openWeb() error {
 }
 
 func (s *server) mount(e *echo.Echo) error {
-	declared := &handlers.Declarations{Declarations: s.declarations, Views: s.views}
+	declared := &handlers.Declarations{Declarations: s.declarations, Views: s.views, Stamp: s.pseudonyms.Stamp}
 	many := &handlers.BulkOrders{Orders: s.bulks, Views: s.views}
 	door := &mdm.Door{
 		Declarations: declared, Bulk: many,
@@ -219,7 +219,7 @@ func (s *server) mount(e *echo.Echo) error {
 		Secrets: &handlers.Secrets{Devices: s.devices, Log: s.house.log, Views: s.views, Bulk: many, Codec: s.codec}, Custody: s.custodian,
 		Views: s.views, Log: s.house.log, Codec: s.codec.Views(), Evidence: s.codec, Orders: orders, Bulk: many, Tokens: s.tokens,
 		Groups: &handlers.Groups{Groups: s.groups}, Declarations: declared,
-		Wanted:     &handlers.Wants{Things: s.house.wanted, Devices: s.devices},
+		Wanted:     &handlers.Wants{Things: s.house.wanted, Devices: s.devices, Stamp: s.pseudonyms.Stamp},
 		Pseudonyms: s.pseudonyms, Now: s.now, Logger: s.logger,
 	}
 	asks.Rebuilder = s.rebuilder

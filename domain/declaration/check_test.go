@@ -24,12 +24,12 @@ func TestAPayloadIsCheckedAgainstApplesKeys(t *testing.T) {
 		{"com.apple.configuration.no.such", `{}`, "Apple has no declaration"},
 	} {
 		d := declaration.Declaration{}
-		_, err := d.Put(c.kind, json.RawMessage(c.payload), false)
+		_, err := d.Put(c.kind, json.RawMessage(c.payload), false, stamp)
 		refusal, _ := domain.Refused(err)
 		if (err != nil) != (c.because != "") || refusal != nil && !strings.Contains(refusal.Text, c.because) {
 			t.Errorf("%s %s: the answer is %v, want %q", c.kind, c.payload, err, c.because)
 		}
-		list, err := d.Put(c.kind, json.RawMessage(c.payload), true)
+		list, err := d.Put(c.kind, json.RawMessage(c.payload), true, stamp)
 		if err != nil || len(list) != 1 || !strings.Contains(list[0].(declaration.Put).Unchecked, c.because) || c.because == "" && list[0].(declaration.Put).Unchecked != "" {
 			t.Errorf("%s %s: unchecked it is %v (%v)", c.kind, c.payload, list, err)
 		}

@@ -7,6 +7,7 @@
 package declaration
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"slices"
@@ -47,7 +48,7 @@ type Assignment struct {
 // A Put says that a declaration is this from now on.
 type Put struct {
 	Type        string
-	ServerToken string          // SHA-256 over type and payload, hex: it changes with the content alone
+	ServerToken string          // 64 hex digits that change with type and payload alone; who has no key learns nothing of these (a plain SHA-256 in old logs)
 	Unchecked   string          `json:",omitempty"`                 // what Apple's keys would have refused of it; an administrator put it all the same
 	Activates   []string        `json:",omitempty"`                 // the configurations that an activation names
 	Shown       json.RawMessage `seal:"personal" json:",omitempty"` // the payload for people, its secrets masked
@@ -111,8 +112,9 @@ func Kinds() []string { return []string{"activation", "asset", "configuration", 
 // Put decides what follows when somebody gives a declaration its content. The same content again is no news; another
 // type under the same identifier is refused, for devices would take it for a change of the old one.
 //
-// The payload is checked against Apple's keys; unchecked takes it all the same, and says what was wrong.
-func (d Declaration) Put(declarationType string, payload json.RawMessage, unchecked bool) ([]domain.Event, error) {
+// The payload is checked against Apple's keys; unchecked takes it all the same, and says what was wrong. stamp makes the
+// token of the content.
+func (d Declaration) Put(declarationType string, payload json.RawMessage, unchecked bool, stamp domain.Stamp) ([]domain.Event, error) {
 	if KindOf(declarationType) == "" {
 		return nil, domain.WithHint(domain.Refusef(domain.Invalid, "%.100q is no type of declaration", declarationType),
 			"types look like com.apple.configuration.passcode.settings")
@@ -126,8 +128,7 @@ func (d Declaration) Put(declarationType string, payload json.RawMessage, unchec
 	case d.exists() && d.Type != declarationType:
 		return nil, domain.WithHint(domain.Refusef(domain.Conflict, "the declaration is a %s", d.Type), "withdraw it first, or take another identifier")
 	}
-	token := ServerToken(declarationType, content)
-	if d.exists() && d.ServerToken == token {
+	if d.exists() && bytes.Equal(d.Payload, content) {
 		return nil, nil
 	}
 	against := ""
@@ -141,7 +142,7 @@ func (d Declaration) Put(declarationType string, payload json.RawMessage, unchec
 	if err != nil {
 		return nil, err
 	}
-	return []domain.Event{Put{declarationType, token, against, activates, shown, content}}, nil
+	return []domain.Event{Put{declarationType, stamp(declarationType, string(content)), against, activates, shown, content}}, nil
 }
 
 // Assign decides what follows when a group is to have the declaration.

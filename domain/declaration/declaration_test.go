@@ -1,6 +1,9 @@
 package declaration_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -18,7 +21,7 @@ const passcode = "com.apple.configuration.passcode.settings"
 
 func put(t *testing.T, declarationType, payload string) declaration.Put {
 	t.Helper()
-	happened, err := declaration.Declaration{}.Put(declarationType, json.RawMessage(payload), true)
+	happened, err := declaration.Declaration{}.Put(declarationType, json.RawMessage(payload), true, stamp)
 	if err != nil || len(happened) != 1 {
 		t.Fatalf("put %s: %v, %v", payload, happened, err)
 	}
@@ -44,34 +47,34 @@ func TestDecisions(t *testing.T) {
 		no    domain.Reason
 	}{
 		{"a declaration is put", nil, func(d declaration.Declaration) (events, error) {
-			return d.Put(passcode, json.RawMessage(`{"RequirePasscode":true,"MinimumLength":6}`), false)
+			return d.Put(passcode, json.RawMessage(`{"RequirePasscode":true,"MinimumLength":6}`), false, stamp)
 		}, events{six}, 0},
 		{"the same content, written otherwise, is no news", events{six}, func(d declaration.Declaration) (events, error) {
-			return d.Put(passcode, json.RawMessage(` { "MinimumLength": 6, "RequirePasscode": true } `), false)
+			return d.Put(passcode, json.RawMessage(` { "MinimumLength": 6, "RequirePasscode": true } `), false, stamp)
 		}, nil, 0},
 		{"another content is a change", events{six}, func(d declaration.Declaration) (events, error) {
-			return d.Put(passcode, json.RawMessage(`{"MinimumLength":8,"RequirePasscode":true}`), false)
+			return d.Put(passcode, json.RawMessage(`{"MinimumLength":8,"RequirePasscode":true}`), false, stamp)
 		}, events{eight}, 0},
 		{"another type under the same identifier is refused", events{six}, func(d declaration.Declaration) (events, error) {
-			return d.Put("com.apple.configuration.legacy", json.RawMessage(`{}`), false)
+			return d.Put("com.apple.configuration.legacy", json.RawMessage(`{}`), false, stamp)
 		}, nil, domain.Conflict},
 		{"a withdrawn one may come back as another", events{six, declaration.Withdrawn{}}, func(d declaration.Declaration) (events, error) {
-			return d.Put("com.apple.management.properties", json.RawMessage(`{}`), false)
+			return d.Put("com.apple.management.properties", json.RawMessage(`{}`), false, stamp)
 		}, events{put(t, "com.apple.management.properties", `{}`)}, 0},
 		{"a type that is none of Apple's is refused", nil, func(d declaration.Declaration) (events, error) {
-			return d.Put("org.example.thing", json.RawMessage(`{}`), false)
+			return d.Put("org.example.thing", json.RawMessage(`{}`), false, stamp)
 		}, nil, domain.Invalid},
 		{"a payload is an object", nil, func(d declaration.Declaration) (events, error) {
-			return d.Put(passcode, json.RawMessage(`[]`), false)
+			return d.Put(passcode, json.RawMessage(`[]`), false, stamp)
 		}, nil, domain.Invalid},
 		{"a payload is one object", nil, func(d declaration.Declaration) (events, error) {
-			return d.Put(passcode, json.RawMessage(`{}{}`), false)
+			return d.Put(passcode, json.RawMessage(`{}{}`), false, stamp)
 		}, nil, domain.Invalid},
 		{"an activation names configurations", nil, func(d declaration.Declaration) (events, error) {
-			return d.Put("com.apple.activation.simple", json.RawMessage(`{"StandardConfigurations":[1]}`), false)
+			return d.Put("com.apple.activation.simple", json.RawMessage(`{"StandardConfigurations":[1]}`), false, stamp)
 		}, nil, domain.Invalid},
 		{"a payload is not too long", nil, func(d declaration.Declaration) (events, error) {
-			return d.Put(passcode, json.RawMessage(`{"a":"`+strings.Repeat("x", 300_000)+`"}`), false)
+			return d.Put(passcode, json.RawMessage(`{"a":"`+strings.Repeat("x", 300_000)+`"}`), false, stamp)
 		}, nil, domain.Invalid},
 		{"a group gets it", events{six}, func(d declaration.Declaration) (events, error) { return d.Assign(labs) }, events{declaration.Assigned{Assignment: labs}}, 0},
 		{"a group that has it already is no news", events{six, declaration.Assigned{Assignment: labs}},
@@ -119,5 +122,28 @@ func TestSecretsOfAPayloadAreMaskedForPeople(t *testing.T) {
 	}
 	if !strings.Contains(string(beta.Payload), "canary") {
 		t.Error("the device would get the mask")
+	}
+}
+
+// stamp is one whose key everybody knows.
+func stamp(words ...string) string {
+	mac := hmac.New(sha256.New, []byte("key"))
+	for _, w := range words {
+		_, _ = mac.Write([]byte(w + "\x00"))
+	}
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// Logs of before hold plain hashes as tokens. They are honoured as they stand: what did not change is nothing new to devices.
+func TestATokenOfBeforeStaysUntilTheContentChanges(t *testing.T) {
+	const payload = `{"MinimumLength":6}`
+	sum := sha256.Sum256([]byte(passcode + "\x00" + payload))
+	d := fold(events{declaration.Put{Type: passcode, ServerToken: hex.EncodeToString(sum[:]), Payload: json.RawMessage(payload)}})
+	if again, err := d.Put(passcode, json.RawMessage(payload), false, stamp); err != nil || len(again) > 0 {
+		t.Errorf("the same content again: %v, %v", again, err)
+	}
+	changed, err := d.Put(passcode, json.RawMessage(`{"MinimumLength":7}`), false, stamp)
+	if err != nil || len(changed) != 1 || changed[0].(declaration.Put).ServerToken != stamp(passcode, `{"MinimumLength":7}`) {
+		t.Errorf("another content: %v, %v", changed, err)
 	}
 }

@@ -100,7 +100,7 @@ func own(name, declarationType string, payload map[string]any) Item {
 	if err != nil {
 		panic(err) // of constants: a slip of ours
 	}
-	return Item{Identifier: id, Type: declarationType, ServerToken: ServerToken(declarationType, text), Payload: text}
+	return Item{Identifier: id, Type: declarationType, ServerToken: openToken(declarationType, text), Payload: text}
 }
 
 // Tokens returns the document of the endpoint tokens, which is also the Data of a DeclarativeManagement command. changed is

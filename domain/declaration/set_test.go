@@ -13,7 +13,7 @@ import (
 )
 
 func item(id, declarationType, payload string) declaration.Item {
-	put, err := declaration.Declaration{}.Put(declarationType, json.RawMessage(payload), true)
+	put, err := declaration.Declaration{}.Put(declarationType, json.RawMessage(payload), true, stamp)
 	if err != nil {
 		panic(err)
 	}
@@ -80,7 +80,7 @@ func TestDocuments(t *testing.T) {
 	if got, want := string(empty.Manifest()), `{"Declarations":{"Activations":[],"Assets":[],"Configurations":[],"Management":[]},"DeclarationsToken":"`+empty.Token+`"}`; got != want {
 		t.Errorf("the manifest is %s, want %s", got, want)
 	}
-	token := declaration.ServerToken("com.apple.management.properties", json.RawMessage(`{"x":"<&>"}`))
+	token := stamp("com.apple.management.properties", `{"x":"<&>"}`)
 	if got, want := string(set.Manifest()), `"Management":[{"Identifier":"a b%","ServerToken":"`+token+`"}]`; !strings.Contains(got, want) {
 		t.Errorf("the manifest is %s, want %s in it", got, want)
 	}

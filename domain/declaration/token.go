@@ -10,9 +10,9 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain"
 )
 
-// ServerToken returns the revision of a declaration: 64 hex digits that change if, and only if, its type or the
-// canonical form of its payload does.
-func ServerToken(declarationType string, payload json.RawMessage) string {
+// openToken returns the revision of a declaration of Rollcall's own, which has nothing to hide: 64 hex digits that change
+// if, and only if, its type or the canonical form of its payload does.
+func openToken(declarationType string, payload json.RawMessage) string {
 	hash := sha256.New()
 	_, _ = io.WriteString(hash, declarationType+"\x00") // a hash never fails
 	_, _ = hash.Write(payload)

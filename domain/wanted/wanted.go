@@ -5,9 +5,8 @@
 package wanted
 
 import (
+	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -53,6 +52,8 @@ type Content struct {
 // A Thing is a wanted thing as its events tell it.
 type Thing struct {
 	Revision  string
+	Every     time.Duration
+	Payload   json.RawMessage // its steps as they were put
 	Steps     []Step
 	Assigned  []Assignment // sorted
 	Withdrawn bool
@@ -67,7 +68,7 @@ type Assignment struct {
 
 // A Put says that a thing is this from now on.
 type Put struct {
-	Revision string          // SHA-256 over its steps, hex
+	Revision string          // 64 hex digits that change with the content alone; who has no key learns nothing of it (a plain SHA-256 in old logs)
 	UUID     string          `json:",omitempty"`
 	Every    time.Duration   `json:",omitempty"`
 	Shown    json.RawMessage `seal:"personal" json:",omitempty"`
@@ -116,8 +117,9 @@ func CheckID(id string) error {
 	return nil
 }
 
-// Put decides what follows when somebody gives the thing its content. The same content again is no news.
-func (t Thing) Put(id string, c Content) ([]domain.Event, error) {
+// Put decides what follows when somebody gives the thing its content. The same content again is no news. stamp
+// makes the revision of the content.
+func (t Thing) Put(id string, c Content, stamp domain.Stamp) ([]domain.Event, error) {
 	if err := CheckID(id); err != nil {
 		return nil, err
 	}
@@ -131,12 +133,10 @@ func (t Thing) Put(id string, c Content) ([]domain.Event, error) {
 	case kind == Inventory && c.Every < minEvery:
 		return nil, domain.Refusef(domain.Invalid, "an inventory is asked for every %d minutes at most", int(minEvery/time.Minute))
 	}
-	sum := sha256.Sum256(append([]byte(c.Every.String()), text...))
-	revision := hex.EncodeToString(sum[:])
-	if t.exists() && t.Revision == revision {
+	if t.exists() && t.Every == c.Every && bytes.Equal(t.Payload, text) {
 		return nil, nil
 	}
-	return []domain.Event{Put{revision, c.UUID, c.Every, c.Shown, text}}, nil
+	return []domain.Event{Put{stamp(c.Every.String(), string(text)), c.UUID, c.Every, c.Shown, text}}, nil
 }
 
 // Assign decides what follows when a group is to have the thing.
@@ -202,7 +202,7 @@ func (t Thing) Evolve(e domain.Event, _ time.Time) Thing {
 		if t.Withdrawn {
 			t = Thing{}
 		}
-		t.Revision, t.Steps = e.Revision, nil
+		t.Revision, t.Every, t.Payload, t.Steps = e.Revision, e.Every, e.Payload, nil
 		_ = json.Unmarshal(e.Payload, &t.Steps) // absent if its keys are
 	case Assigned:
 		t.Assigned = append(without(e.Assignment), e.Assignment)

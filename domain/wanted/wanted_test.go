@@ -28,7 +28,7 @@ func steps(version string) Content {
 }
 
 func TestPut(t *testing.T) {
-	first, err := Thing{}.Put("app/com.example.app", steps("1"))
+	first, err := Thing{}.Put("app/com.example.app", steps("1"), stamp)
 	there := after(t, Thing{}, first, err)
 	gone := after(t, there, []domain.Event{Withdrawn{"no more"}}, nil)
 	daily := Content{Every: 24 * time.Hour, Steps: []Step{{RequestType: "SecurityInfo"}}}
@@ -57,7 +57,7 @@ func TestPut(t *testing.T) {
 		{"with a long name", Thing{}, "app/" + strings.Repeat("x", maxID), steps("1"), 0, "is named"},
 	}
 	for _, tt := range tests {
-		events, err := tt.thing.Put(tt.id, tt.content)
+		events, err := tt.thing.Put(tt.id, tt.content, stamp)
 		expect(t, tt.name, events, tt.news, err, tt.refused)
 	}
 	if changed := after(t, gone, first, nil); len(changed.Assigned) > 0 || changed.Withdrawn || len(changed.Steps) != 1 {
@@ -66,7 +66,7 @@ func TestPut(t *testing.T) {
 }
 
 func TestAssignments(t *testing.T) {
-	first, err := Thing{}.Put("app/com.example.app", steps("1"))
+	first, err := Thing{}.Put("app/com.example.app", steps("1"), stamp)
 	there := after(t, Thing{}, first, err)
 	devices, users, base := Assignment{Group: "g"}, Assignment{Group: "g", Users: true}, Assignment{Group: "g", First: true}
 	assigned := after(t, there, []domain.Event{Assigned{users}, Assigned{devices}}, nil)
@@ -115,5 +115,21 @@ func expect(t *testing.T, name string, events []domain.Event, news int, err erro
 	}
 	if len(events) != news {
 		t.Errorf("%s: %d events, want %d", name, len(events), news)
+	}
+}
+
+// stamp is one whose key everybody knows.
+func stamp(words ...string) string { return "stamp of " + strings.Join(words, " ") }
+
+// Logs of before hold plain hashes as revisions. They are honoured as they stand: nothing is ordered anew.
+func TestARevisionOfBeforeStaysUntilTheContentChanges(t *testing.T) {
+	first, err := Thing{}.Put("app/com.example.app", steps("1"), func(...string) string { return "a plain hash" })
+	there := after(t, Thing{}, first, err)
+	if again, err := there.Put("app/com.example.app", steps("1"), stamp); err != nil || len(again) > 0 {
+		t.Errorf("the same content again: %v, %v", again, err)
+	}
+	changed, err := there.Put("app/com.example.app", steps("2"), stamp)
+	if got := after(t, there, changed, err); !strings.HasPrefix(got.Revision, "stamp of 0s [{") {
+		t.Errorf("the revision is %s", got.Revision)
 	}
 }

@@ -135,7 +135,25 @@ func TestPseudonymsNeverChange(t *testing.T) {
 	}
 }
 
+// A mark of a content stands where everybody may read it. It follows from the key, so that no list of contents finds it.
+func TestStamps(t *testing.T) {
+	p, other := seal.NewPseudonyms([32]byte([]byte("0123456789abcdef0123456789abcdef"))), seal.NewPseudonyms([32]byte{1})
+	if got := p.Stamp("declaration", "wifi"); got != goldenStamp {
+		t.Errorf("the stamp is %s now: every device would be given every declaration anew", got)
+	}
+	seen := map[string]bool{}
+	for _, mark := range []string{
+		p.Stamp(), p.Stamp("a"), p.Stamp("a", ""), p.Stamp("", "a"), p.Stamp("a", "b"), p.Stamp("ab"), other.Stamp("ab"),
+	} {
+		if len(mark) != 64 || seen[mark] {
+			t.Errorf("%s is no stamp, or not the only one of its kind", mark)
+		}
+		seen[mark] = true
+	}
+}
+
 const (
+	goldenStamp   = "47586f844ef76808a11371911044936b076efc1841588effc670631084fbdb6a"
 	goldenDevice  = "wryelhbogtmejkt2apm3jemf4gmbgxcm"
 	goldenChannel = "qcgdc4m56auz3n6vz62u3gsastmhi7s6"
 )

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
+	"encoding/hex"
 )
 
 // Pseudonyms names devices and users in the log so that a name betrays nobody, and needs no lookup: a keyed hash of
@@ -35,12 +36,22 @@ func (Pseudonyms) GoString() string { return "seal.Pseudonyms{}" }
 
 var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// hash joins the words by their lengths, so that no two lists of words are hashed alike.
+// Stamp returns a mark of words, 64 hex digits: the same words always have the same one. It tells whether a content has
+// changed, and to nobody without the key what it is.
+func (p Pseudonyms) Stamp(words ...string) string {
+	return hex.EncodeToString(p.mac(append([]string{"stamp"}, words...)))
+}
+
 func (p Pseudonyms) hash(words ...string) string {
+	return lowerBase32.EncodeToString(p.mac(words)[:20])
+}
+
+// mac joins the words by their lengths, so that no two lists of words are hashed alike.
+func (p Pseudonyms) mac(words []string) []byte {
 	mac := hmac.New(sha256.New, p.key[:])
 	for _, w := range words {
 		mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(w))))
 		mac.Write([]byte(w))
 	}
-	return lowerBase32.EncodeToString(mac.Sum(nil)[:20])
+	return mac.Sum(nil)
 }

@@ -65,7 +65,7 @@ func newYard(t testing.TB) *yard {
 	y.devices = &eventstore.Repository[device.Device, domain.Event]{Log: log, Codec: codec, Kind: device.Kind, Fold: device.Device.Evolve, Size: device.Size, Now: y.clock}
 	things := &eventstore.Repository[wanted.Thing, domain.Event]{Log: log, Codec: codec, Kind: wanted.Kind, Fold: wanted.Thing.Evolve, Now: y.clock}
 	y.groups = &handlers.Groups{Groups: &eventstore.Repository[group.Group, domain.Event]{Log: log, Codec: codec, Kind: group.Kind, Fold: group.Group.Evolve, Size: group.Size, Now: y.clock}}
-	y.wants = &handlers.Wants{Things: things, Devices: y.devices}
+	y.wants = &handlers.Wants{Things: things, Devices: y.devices, Stamp: stamp}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- y.views.Run(ctx, log, codec.Views()) }()
@@ -485,7 +485,7 @@ func TestADeviceThatCannotBeBroughtThereHoldsUpNoOther(t *testing.T) {
 	y.check(err)
 	const odd = "app/com.example.odd"
 	_, err = y.wants.Things.Update(t.Context(), odd, eventstore.Meta{}, func(thing wanted.Thing, _ time.Time) ([]domain.Event, error) {
-		return thing.Put(odd, wanted.Content{Steps: []wanted.Step{{RequestType: "NoCommandOfApples"}}})
+		return thing.Put(odd, wanted.Content{Steps: []wanted.Step{{RequestType: "NoCommandOfApples"}}}, stamp)
 	})
 	y.check(err)
 	y.assign(odd, false)
@@ -498,3 +498,6 @@ func TestADeviceThatCannotBeBroughtThereHoldsUpNoOther(t *testing.T) {
 		t.Errorf("the other is looked at again at %v", at)
 	}
 }
+
+// stamp makes revisions.
+var stamp = seal.NewPseudonyms([32]byte{1}).Stamp
