@@ -20,6 +20,7 @@ require (
 	golang.org/x/time v0.16.0
 	howett.net/plist v1.0.1
 	pgregory.net/rapid v1.3.0
+	software.sslmate.com/src/go-pkcs12 v0.7.4
 	zombiezen.com/go/sqlite v1.4.2
 )
 

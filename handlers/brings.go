@@ -27,8 +27,8 @@ func brings(requestType string, keys map[string]any) device.Thing {
 	return device.Thing{}
 }
 
-// A profile is what Rollcall reads of a configuration profile.
-type profile struct {
+// A configuration is what Rollcall reads of a configuration profile.
+type configuration struct {
 	PayloadType, PayloadIdentifier, PayloadUUID, PayloadDisplayName string
 	PayloadRemovalDisallowed                                        bool
 	PayloadContent                                                  []struct {
@@ -46,7 +46,7 @@ func ReadProfile(payload []byte) (device.Thing, error) {
 		return thing, domain.WithHint(domain.Refusef(domain.Invalid, "the profile cannot be read: it is no %v", err),
 			"give it as XML, signed or not; one that is encrypted as a whole names itself to nobody")
 	}
-	var p profile
+	var p configuration
 	if err := json.Unmarshal(text, &p); err != nil || p.PayloadType != "Configuration" || p.PayloadIdentifier == "" || p.PayloadUUID == "" {
 		return thing, domain.Refusef(domain.Invalid, "a profile has the PayloadType Configuration, a PayloadIdentifier and a PayloadUUID")
 	}

@@ -39,6 +39,7 @@ type settings struct {
 	Witness   []string      `placeholder:"WHERE" help:"Who is sent every signed checkpoint of the log: file:/path, https://…, syslog: or syslog://host:514."`
 	LogFormat string        `name:"log-format" enum:"text,json" default:"text" help:"text or json."`
 	checkIns
+	signing
 	LogLevel string `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 }
 
@@ -75,6 +76,9 @@ func (s *settings) check() error {
 		return fmt.Errorf("--url %q is no address: give one like https://mdm.example.com", s.URL)
 	}
 	if _, err = s.witnesses(); err != nil {
+		return err
+	}
+	if err := s.signing.check(); err != nil {
 		return err
 	}
 	return s.checkIns.check()

@@ -1,4 +1,5 @@
-// Package cms reads CMS messages that devices send, behind a guard that bounds what the parser has to digest.
+// Package cms reads CMS messages that devices and people send, behind a guard that bounds what the parser has to digest, and
+// makes those that devices read: signed, enciphered, or a key with its certificate (PKCS#12).
 package cms
 
 import (

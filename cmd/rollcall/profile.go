@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/handlers"
+)
+
+// profileCmd is what can be done with a configuration profile in a file.
+type profileCmd struct {
+	Sign profileSignCmd `cmd:"" help:"Sign a profile, so that devices show it as verified if they trust the signer."`
+}
+
+// profileSignCmd signs a profile.
+type profileSignCmd struct {
+	signing
+	Data string    `default:"./data" placeholder:"DIR" help:"Where the server keeps the key that signs; ${default} if not said."`
+	File string    `arg:"" type:"existingfile" help:"The profile, as XML."`
+	Out  io.Writer `kong:"-"`
+}
+
+// Run fulfils kong's command.
+func (c *profileSignCmd) Run() error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	content, err := os.ReadFile(c.File)
+	if err != nil {
+		return fmt.Errorf("read the profile: %w", err)
+	}
+	if _, err := handlers.ReadProfile(content); err != nil {
+		if r, is := domain.Refused(err); is && r.Hint != "" {
+			return fmt.Errorf("%s: %w: %s", c.File, err, r.Hint)
+		}
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	signer, err := c.signer(c.Data)
+	if err != nil {
+		return err
+	}
+	signed, err := signer.Sign(content)
+	if err != nil {
+		return err
+	}
+	out := c.Out
+	if out == nil {
+		out = os.Stdout
+	}
+	_, err = out.Write(signed)
+	return err
+}
