@@ -60,8 +60,15 @@ func (v *Views) arrived(at eventstore.Position) {
 		return
 	}
 	v.reached = at
-	close(v.passed)
-	v.passed = make(chan struct{})
+	v.wake()
+}
+
+// wake lets those look again who wait. The caller holds mu.
+func (v *Views) wake() {
+	if !v.closed {
+		close(v.passed)
+		v.passed = make(chan struct{})
+	}
 }
 
 // Position returns the position that all views have reached.
@@ -91,6 +98,27 @@ func (v *Views) Wait(ctx context.Context, pos eventstore.Position) error {
 		case <-passed:
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the views to reach position %d: %w", pos, ctx.Err())
+		}
+	}
+}
+
+// Ready returns when the views can be asked: at once, unless those on disk were written by another version of the program
+// and have to be built first (ErrBuilding). Otherwise it returns the error of ctx, or ErrClosed.
+func (v *Views) Ready(ctx context.Context) error {
+	for {
+		v.mu.Lock()
+		unfit, passed, closed := v.unfit, v.passed, v.closed
+		v.mu.Unlock()
+		switch {
+		case closed:
+			return ErrClosed
+		case !unfit:
+			return nil
+		}
+		select {
+		case <-passed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the views to be built: %w", ctx.Err())
 		}
 	}
 }

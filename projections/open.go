@@ -36,7 +36,7 @@ type Views struct {
 	mu       sync.Mutex
 	log      eventstore.Log // that Run follows; nil before
 	reached  eventstore.Position
-	passed   chan struct{} // closed when reached grows
+	passed   chan struct{} // closed when reached grows, or another edition is served
 	hurry    chan struct{} // somebody waits
 	closed   bool
 	next     *takeover          // an edition that waits to be served

@@ -290,8 +290,14 @@ func TestAViewThatTodaysQuestionsDoNotFitAnswersNothingUntilItIsBuilt(t *testing
 				t.Errorf("how it stands cannot be asked: %v", err)
 			}
 			ctx, stop := context.WithCancel(t.Context())
-			ran := make(chan error, 1)
+			over, end := context.WithCancel(ctx)
+			end()
+			if err := v.Ready(over); !errors.Is(err, context.Canceled) {
+				t.Errorf("it is ready: %v", err)
+			}
+			ran, ready := make(chan error, 1), make(chan error, 1)
 			go func() { ran <- v.Run(ctx, h, inClear{}) }() // which waits
+			go func() { ready <- v.Ready(ctx) }()
 			if err := v.Rebuild(ctx, h, inClear{}, nil); err != nil {
 				t.Fatal(err)
 			}
@@ -300,6 +306,9 @@ func TestAViewThatTodaysQuestionsDoNotFitAnswersNothingUntilItIsBuilt(t *testing
 			}
 			if _, found, err := v.Device(t.Context(), "d2", Now); err != nil || !found {
 				t.Errorf("it does not answer: %v, %v", found, err)
+			}
+			if err := <-ready; err != nil {
+				t.Errorf("nobody was told that it answers: %v", err)
 			}
 			stop()
 			if err := <-ran; err != nil {

@@ -85,6 +85,7 @@ func (v *Views) takeNext(ctx context.Context) error {
 		t.before = v.edition
 		v.mu.Lock()
 		v.edition = t.next
+		v.wake()
 		v.mu.Unlock()
 		v.arrived(eventstore.Position(v.slowest()))
 	}

@@ -19,8 +19,6 @@ import (
 	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
 	"github.com/rollcall-mdm/rollcall/graphql"
 	"github.com/rollcall-mdm/rollcall/handlers"
-	"github.com/rollcall-mdm/rollcall/handlers/assign"
-	passing "github.com/rollcall-mdm/rollcall/handlers/bulk"
 	proof "github.com/rollcall-mdm/rollcall/handlers/ledger"
 	"github.com/rollcall-mdm/rollcall/handlers/mdm"
 	"github.com/rollcall-mdm/rollcall/handlers/nano"
@@ -267,18 +265,7 @@ func (s *server) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.fold(ctx) })
 	g.Go(func() error { return s.rebuilder.run(ctx) })
-	g.Go(func() error { return s.notifier.Run(ctx) })
-	g.Go(func() error { return s.lookout().Run(ctx) })
-	g.Go(func() error { return s.forgetter().Run(ctx) })
-	g.Go(func() error {
-		return (&assign.Announcer{Log: s.house.log, Views: s.views, Devices: s.devices, Logger: s.logger}).Run(ctx)
-	})
-	g.Go(func() error {
-		return (&passing.Worker{Log: s.house.log, Views: s.views, Orders: s.bulks, Devices: s.devices, Logger: s.logger}).Run(ctx)
-	})
-	g.Go(func() error {
-		return (&assign.Keeper{Log: s.house.log, Views: s.views, Devices: s.devices, Things: s.house.wanted, Now: s.now, Logger: s.logger}).Run(ctx)
-	})
+	g.Go(func() error { return s.work(ctx) })
 	g.Go(func() error { return s.ledger.Run(ctx) })
 	if s.index != nil {
 		g.Go(func() error { return s.again(ctx, "the ledger's index does not go on for now", s.index) })
