@@ -16,7 +16,7 @@ import (
 // aggregate lets pass is what the view of pushes takes to be offered.
 func TestHoldsAndPushesAgreeWithTheDevice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := lived(t, 60)
+		w := lived(t, 40)
 		v, end := fresh(t)
 		defer end()
 		foldHistory(t, v, w.history, 7)

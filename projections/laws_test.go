@@ -54,6 +54,7 @@ type everything struct {
 	Managed      map[string][]Managed
 	Things       []WantedThing
 	Standings    map[string][2]Standings // of each device: its own, and a user's
+	Updates      []UpdateCount
 }
 
 func everythingAt(t *rapid.T, v *Views, asOf eventstore.Position) everything {
@@ -88,6 +89,8 @@ func everythingAt(t *rapid.T, v *Views, asOf eventstore.Position) everything {
 	for _, d := range on.Nodes() {
 		all.Enabled = append(all.Enabled, d.ID)
 	}
+	all.Updates, err = v.Updates(ctx, asOf)
+	check(err)
 	grouped(t, v, asOf, &all)
 	return all
 }
@@ -158,7 +161,7 @@ func grouped(t *rapid.T, v *Views, asOf eventstore.Position, all *everything) {
 
 func TestAsOfEqualsAReplayCutOffThere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := lived(t, 60)
+		w := lived(t, 40)
 		whole, closeWhole := fresh(t)
 		defer closeWhole()
 		foldHistory(t, whole, w.history, rapid.IntRange(1, 100).Draw(t, "chunk"))
@@ -178,7 +181,7 @@ func TestAsOfEqualsAReplayCutOffThere(t *testing.T) {
 
 func TestViewsAgreeWithTheAggregate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := lived(t, 80)
+		w := lived(t, 60)
 		v, end := fresh(t)
 		defer end()
 		foldHistory(t, v, w.history, 100)
@@ -253,7 +256,7 @@ func offered(t *rapid.T, w *world, d device.Device, queue []Command) {
 
 func TestTwoFoldsAgreeWhereverTheyWereInterrupted(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := lived(rt, 60)
+		w := lived(rt, 40)
 		smooth, end := fresh(rt)
 		defer end()
 		foldHistory(rt, smooth, w.history, 1000)
@@ -301,7 +304,7 @@ func interrupted(t *rapid.T, h *history, path string) *Views {
 
 func TestPagesHaveNoGapsAndNoRepeats(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := lived(t, 60)
+		w := lived(t, 40)
 		v, end := fresh(t)
 		defer end()
 		foldHistory(t, v, w.history, 100)

@@ -134,7 +134,7 @@ func TestOnlyEnrolledChannelsAreWoken(t *testing.T) {
 // Whatever waits and could be offered is pushed for some time, unless it was ordered without a push or is held.
 func TestNothingWaitsUnwoken(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := lived(t, 80)
+		w := lived(t, 60)
 		v, end := fresh(t)
 		defer end()
 		foldHistory(t, v, w.history, 100)

@@ -17,6 +17,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/bulk"
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/escrow"
 	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
@@ -50,6 +51,7 @@ var worldTypes = []string{
 	"AvailableOSUpdates", "ScheduleOSUpdate", "OSUpdateStatus",
 	"InstallProfile", "InstallProfile", "RemoveProfile", "ProfileList", "CertificateList",
 	"InstallApplication", "RemoveApplication", "ManagedApplicationList", "InstallMedia", "ManagedApplicationFeedback",
+	"EnableLostMode", "DeviceLocation", "DeviceLocation",
 }
 
 // things gives an order that brings something what it brings.
@@ -87,9 +89,9 @@ func (w *world) live(t *rapid.T) {
 		func() ([]domain.Event, error) { return d.UpdateToken(w.token(t, channel), w.clock) },
 		func() ([]domain.Event, error) { return w.order(t, d, channel) },
 		func() ([]domain.Event, error) { return w.order(t, d, channel) },
-		func() ([]domain.Event, error) { return w.connect(t, d, channel) },
-		func() ([]domain.Event, error) { return w.connect(t, d, channel) },
-		func() ([]domain.Event, error) { return w.connect(t, d, channel) },
+		func() ([]domain.Event, error) { return w.session(t, d, channel) },
+		func() ([]domain.Event, error) { return w.session(t, d, channel) },
+		func() ([]domain.Event, error) { return w.session(t, d, channel) },
 		func() ([]domain.Event, error) { return d.RequestPush(channel, "asked") },
 		func() ([]domain.Event, error) { return d.RecordPush(w.push(t, d, channel)) },
 		func() ([]domain.Event, error) { return w.rare(t, d) },
@@ -99,7 +101,12 @@ func (w *world) live(t *rapid.T) {
 		func() ([]domain.Event, error) { return nil, w.orderMany(t) },
 		func() ([]domain.Event, error) { return w.declares(t, d, channel) },
 	}
-	act := rapid.IntRange(0, len(acts)-1).Draw(t, "act")
+	act := evenly(t, len(acts), "act")
+	if enrols := d.Status != device.StatusEnrolled; enrols && act > 2 && rapid.Bool().Draw(t, "enrols") {
+		act %= 3
+	} else if !enrols && act == 0 && evenly(t, 4, "anew") > 0 {
+		act = 3
+	}
 	events, err := acts[act]()
 	if err != nil {
 		return
@@ -114,6 +121,18 @@ func (w *world) live(t *rapid.T) {
 		d = d.Evolve(e, w.clock)
 	}
 	w.devices[id] = d
+}
+
+// evenly draws a number below n, each as likely as the others: an IntRange prefers small ones, and a life of nothing but
+// Authenticate shows little.
+func evenly(t *rapid.T, n int, label string) (drawn int) {
+	for bit := 1; bit < 4*n; bit *= 2 {
+		drawn *= 2
+		if rapid.Bool().Draw(t, label) {
+			drawn++
+		}
+	}
+	return drawn % n
 }
 
 func (w *world) authenticate(t *rapid.T, id string) device.Authenticate {
@@ -139,7 +158,7 @@ func (w *world) token(t *rapid.T, channel device.ChannelID) device.TokenUpdate {
 func (w *world) order(t *rapid.T, d device.Device, channel device.ChannelID) ([]domain.Event, error) {
 	w.orders++
 	o := device.Order{
-		UUID: fmt.Sprintf("u%d", w.orders), RequestType: rapid.SampledFrom(worldTypes).Draw(t, "type"), Body: []byte("body"),
+		UUID: fmt.Sprintf("u%d", w.orders), RequestType: worldTypes[evenly(t, len(worldTypes), "type")], Body: []byte("body"),
 		Reason:   rapid.SampledFrom([]string{"", "asked for"}).Draw(t, "reason"),
 		Priority: rapid.IntRange(0, 2).Draw(t, "priority"), SupersedeKey: rapid.SampledFrom([]string{"", "", "k"}).Draw(t, "key"),
 	}
@@ -179,6 +198,21 @@ func (w *world) hold(t *rapid.T, d device.Device, channel device.ChannelID) ([]d
 	return d.ReleaseCommand(uuid, reason)
 }
 
+// session lets a device connect some times, so that it answers what it is given.
+func (w *world) session(t *rapid.T, d device.Device, channel device.ChannelID) (all []domain.Event, err error) {
+	for range 1 + evenly(t, 4, "connects") {
+		events, err := w.connect(t, d, channel)
+		if err != nil {
+			return all, err
+		}
+		for _, e := range events {
+			d = d.Evolve(e, w.clock)
+		}
+		all = append(all, events...)
+	}
+	return all, nil
+}
+
 func (w *world) connect(t *rapid.T, d device.Device, channel device.ChannelID) ([]domain.Event, error) {
 	r := device.Report{Channel: channel, Status: device.Idle}
 	c, _ := d.Channel(channel)
@@ -199,6 +233,9 @@ func (w *world) connect(t *rapid.T, d device.Device, channel device.ChannelID) (
 		r.Result = worldResult(t, item.RequestType)
 		if item.RequestType == "SecurityInfo" && rapid.Bool().Draw(t, "recovery key") {
 			r.Secrets = map[string]json.RawMessage{"SecurityInfo.FDE_PersonalRecoveryKeyCMS": json.RawMessage(rapid.SampledFrom([]string{`"AAAA"`, `"BBBB"`}).Draw(t, "key"))}
+		}
+		if item.RequestType == "DeviceLocation" || rapid.IntRange(0, 7).Draw(t, "tells where it is") == 7 {
+			r.Secrets = map[string]json.RawMessage{"Latitude": json.RawMessage("51.5"), "Longitude": json.RawMessage("-0.1")}
 		}
 	}
 	return d.Connect(r, w.clock)
@@ -266,7 +303,7 @@ func (w *world) push(t *rapid.T, d device.Device, channel device.ChannelID) devi
 }
 
 func (w *world) rare(t *rapid.T, d device.Device) ([]domain.Event, error) {
-	switch rapid.IntRange(0, w.rarest).Draw(t, "rare") {
+	switch evenly(t, w.rarest+1, "rare") {
 	case 0:
 		return d.CheckOut()
 	case 1:
@@ -282,6 +319,9 @@ func (w *world) rare(t *rapid.T, d device.Device) ([]domain.Event, error) {
 		awaits := rapid.SampledFrom([]*bool{nil, nil, new(true), new(false)}).Draw(t, "awaits")
 		return d.SetBootstrapToken([]byte(rapid.StringMatching("[ab]?").Draw(t, "bootstrap")), awaits)
 	case 4:
+		if rapid.Bool().Draw(t, "about secrets") {
+			return w.secretive(t, d)
+		}
 		w.by(ada, eventstore.Stream{Kind: operator.Kind, ID: fmt.Sprint(len(w.events))}, w.clock,
 			operator.TokenCreated{Name: "Bob", Role: operator.Viewer, Hash: fmt.Sprint(len(w.events))})
 	case 6:
@@ -289,6 +329,16 @@ func (w *world) rare(t *rapid.T, d device.Device) ([]domain.Event, error) {
 	case 5:
 		w.by(ada, eventstore.Stream{Kind: pushcert.Kind, ID: "topic"}, w.clock, pushcert.Stored{Topic: "topic", NotAfter: w.clock})
 	}
+	return nil, nil
+}
+
+// secretive lets the keys of a day's locations be destroyed, or the server make itself a key pair for recovery keys.
+func (w *world) secretive(t *rapid.T, d device.Device) ([]domain.Event, error) {
+	if rapid.IntRange(0, 2).Draw(t, "forgets") > 0 {
+		return d.ForgetLocations(w.clock.AddDate(0, 0, -rapid.IntRange(0, 1).Draw(t, "days ago")).UTC().Format(time.DateOnly))
+	}
+	pair := escrow.PairMade{Fingerprint: fmt.Sprint(len(w.events)), NotAfter: w.clock, Certificate: []byte("certificate"), Key: []byte("key")}
+	w.by(ada, eventstore.Stream{Kind: escrow.Kind, ID: escrow.ID}, w.clock, pair)
 	return nil, nil
 }
 
@@ -464,7 +514,7 @@ func (w *world) declares(t *rapid.T, d device.Device, channel device.ChannelID) 
 // lived makes a history of up to n acts.
 func lived(t *rapid.T, n int) *world {
 	w := newWorld()
-	for range rapid.IntRange(1, n).Draw(t, "acts") {
+	for range 1 + evenly(t, n, "acts") {
 		w.live(t)
 	}
 	return w
