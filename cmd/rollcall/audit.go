@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/rollcall-mdm/rollcall/domain/device"
-	"github.com/rollcall-mdm/rollcall/domain/trust"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
 	"github.com/rollcall-mdm/rollcall/eventstore/seal"
@@ -84,11 +83,19 @@ func (c *auditExportCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		last, err := end(ctx, e.Ledger, c.Position)
+		if err != nil {
+			return err
+		}
+		q, err := question(ctx, e.log, c.From, c.To, stream, last)
+		if err != nil {
+			return err
+		}
 		p := newProgress(os.Stderr, "exporting", 1)
 		defer p.end()
 		x := &ledger.Export{
-			Ledger: e.Ledger, Log: e.log, Question: question(c.From, c.To, stream),
-			Position: eventstore.Position(c.Position), Program: "rollcall " + version, Progress: p.count,
+			Ledger: e.Ledger, Log: e.log, Question: q,
+			Position: last, Program: "rollcall " + version, Progress: p.count,
 		}
 		m, err := x.Write(ctx, c.Out)
 		if err == nil && at > 0 {
@@ -172,15 +179,6 @@ func (c *auditExportCmd) print(m ledger.Manifest) error {
 	_, err := fmt.Fprintf(c.out(), "%s holds %d events of the log %s up to position %d (%s).\nCheck it with: rollcall audit verify %s --key %s\n",
 		c.Out, m.Events, m.Origin, m.Position, m.Time, c.Out, ledger.PublicFile)
 	return err
-}
-
-// question is what a bundle is to hold. One that holds not all holds at least what tells whom the server trusted.
-func question(from, to moment, stream string) ledger.Question {
-	q := ledger.Question{From: from.UTC(), To: to.UTC(), Stream: stream}
-	if !q.All() {
-		q.Also = eventstore.Stream{Kind: trust.Kind, ID: trust.Devices}.String()
-	}
-	return q
 }
 
 type auditVerifyCmd struct {

@@ -23,9 +23,17 @@ func (e exporter) Export(ctx context.Context, q proof.Question, w io.Writer) err
 	if err != nil {
 		return err
 	}
+	last, err := end(ctx, e.ledger, q.Position)
+	if err != nil {
+		return err
+	}
+	asked, err := question(ctx, e.numbered(), moment{q.From}, moment{q.To}, stream, last)
+	if err != nil {
+		return err
+	}
 	x := &ledger.Export{
-		Ledger: e.ledger, Log: e.numbered(), Question: question(moment{q.From}, moment{q.To}, stream),
-		Position: eventstore.Position(q.Position), Program: "rollcall " + version,
+		Ledger: e.ledger, Log: e.numbered(), Question: asked,
+		Position: last, Program: "rollcall " + version,
 	}
 	zip := ledger.NewZip(w)
 	_, err = x.To(ctx, zip)

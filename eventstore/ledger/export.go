@@ -28,15 +28,20 @@ type Question struct {
 	From   time.Time `json:"from,omitzero"`   // events at this time or later
 	To     time.Time `json:"to,omitzero"`     // events before this time
 	Stream string    `json:"stream,omitzero"` // events of this stream, by its stored name: kind-id
-	Also   string    `json:"also,omitzero"`   // with a question, all events of this stream too, whatever it asks
+	Also   string    `json:"also,omitzero"`   // with a question, all events of these streams too, whatever it asks: names between spaces
 }
 
 // All reports whether no event is left out.
 func (q Question) All() bool { return q == Question{} }
 
 func (q Question) wants(env *eventstore.Envelope) bool {
-	return q.Also != "" && env.Stream.String() == q.Also || (q.From.IsZero() || !env.Time.Before(q.From)) && (q.To.IsZero() || env.Time.Before(q.To)) &&
-		(q.Stream == "" || env.Stream.String() == q.Stream)
+	name := env.Stream.String()
+	for also := range strings.FieldsSeq(q.Also) {
+		if name == also {
+			return true
+		}
+	}
+	return (q.From.IsZero() || !env.Time.Before(q.From)) && (q.To.IsZero() || env.Time.Before(q.To)) && (q.Stream == "" || name == q.Stream)
 }
 
 // A Manifest says what a bundle holds. It is not signed: the checkpoint is, and everything here is checked.
