@@ -83,6 +83,7 @@ func events(t *testing.T, data string) (all []eventstore.Envelope) {
 // TestSIGKILLDuringArchiveLosesNothing kills the archiving of a log again and again, at any moment. Every event is
 // always there, once, and a run that is let alone brings the work to its end.
 func TestSIGKILLDuringArchiveLosesNothing(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	witness := h.witnessed()
 	load := h.grown(24, 5)
@@ -163,6 +164,7 @@ func shrunk(t *testing.T, before, after string) {
 // TestAnArchiveIsAsGoodAsTheLog archives while devices go on, looks at the archive alone, and has everything that needs
 // old events read them there: an auditor, a replay, views folded anew.
 func TestAnArchiveIsAsGoodAsTheLog(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	load := h.grown(16, 5)
 	dir := filepath.Dir(h.data)

@@ -315,6 +315,7 @@ func (a *aviary) quietIn(dir string, except string, birds ...string) {
 // databases, logs at their most talkative, metrics, answers to what is refused, exports, backups and the dump of a
 // crash. Only the views' file may know what is personal.
 func TestNoCanarySings(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.more, h.env = []string{"--log-level", "debug"}, []string{"GOTRACEBACK=all"}
 	h.start()

@@ -113,6 +113,7 @@ func metered(t *testing.T, cached int) (*meter, mdmtest.Fleet) {
 // TestEnrolmentCostDoesNotGrowWithTheFleet counts what the log has to do for one enrolment when few devices are known,
 // and when many are: with a cache of folded states, and with none.
 func TestEnrolmentCostDoesNotGrowWithTheFleet(t *testing.T) {
+	t.Parallel()
 	const few, many = 9, 2_009
 	for name, cached := range map[string]int{"cached": 32 << 20, "not cached": -1} {
 		t.Run(name, func(t *testing.T) {

@@ -57,6 +57,7 @@ func tallies(v *vault) map[eventstore.Stream]*tally {
 // TestNotNowUnderLoad gives many devices many commands, of which they defer some: each ends once, on the device and in
 // the log, and those that were never deferred are carried out in order.
 func TestNotNowUnderLoad(t *testing.T) {
+	t.Parallel()
 	const devices, commands = 200, 20
 	h := newHost(t)
 	h.start()
@@ -96,6 +97,7 @@ func TestNotNowUnderLoad(t *testing.T) {
 // TestTwentyCommandsAtOnce queues commands for one device, all at the same moment, while it sleeps and while it is
 // fetching them. All arrive, once, in the order in which the log took them.
 func TestTwentyCommandsAtOnce(t *testing.T) {
+	t.Parallel()
 	const commands = 20
 	for name, awake := range map[string]bool{"asleep": false, "awake": true} {
 		t.Run(name, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 // A master key in the environment is nowhere on the disk, and without it the directory does not open.
 func TestTheMasterKeyInTheEnvironment(t *testing.T) {
+	t.Parallel()
 	const secret = "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk="
 	h := newHost(t)
 	h.env = []string{"ROLLCALL_MASTER_KEY=" + secret}
@@ -69,6 +70,7 @@ func (h *host) refused() string {
 // A key management service that is away: at the start it is said in one line; later, who is known is served on, who is
 // new is asked to come again, and nothing is lost.
 func TestAKeyManagementServiceThatIsAway(t *testing.T) {
+	t.Parallel()
 	kms := kmstest.New("alias/rollcall", 5)
 	kms.Token = "a-token-for-the-kms"
 	at := httptest.NewServer(kms)

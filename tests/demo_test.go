@@ -121,6 +121,7 @@ func examples(t *testing.T, guide string) (token string, all []example) {
 // TestTheDemosExamplesWork types what the demo advises, while it runs, and ends it as people do. It is the demo that
 // `make demo` starts.
 func TestTheDemosExamplesWork(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t)
 	token, all := examples(t, d.guide())
 	for _, e := range all {
@@ -179,6 +180,7 @@ func values(v any) int {
 
 // TestTheDemoOnce plays the history, prints the examples, and ends by itself.
 func TestTheDemoOnce(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "--once", "--days", "5", "--devices", "10")
 	examples(t, d.guide())
 	d.wantEnd()
@@ -186,6 +188,7 @@ func TestTheDemoOnce(t *testing.T) {
 
 // TestTheDemoIsInterruptedAtWork ends the demo while it still plays the past.
 func TestTheDemoIsInterruptedAtWork(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, "--days", "300")
 	until(t, "the demo plays its history", func() bool { return strings.Contains(d.said.String(), "day 3 ") })
 	if err := d.process.Process.Signal(syscall.SIGINT); err != nil {

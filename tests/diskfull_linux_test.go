@@ -32,6 +32,7 @@ func (h *host) squeeze(bytes uint64) {
 // TestADiskThatIsFullLosesNothing lets the disk run full while devices speak: they are told to come again, and never
 // that their message was kept, or that they are strangers. When there is space again, the same server goes on.
 func TestADiskThatIsFullLosesNothing(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	witness := h.witnessed()
 	h.start()
@@ -134,6 +135,7 @@ func (v *vault) wantEnded(want map[string]bool) {
 // TestViewsThatCannotGrowStopNobody lets only the views' file meet the limit: devices are served on, and the views
 // catch up when there is space again.
 func TestViewsThatCannotGrowStopNobody(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.start()
 	d, wire := h.fleet(mdmtest.Fleet{Size: 1, Seed: 9})[0], &mdmtest.Direct{}

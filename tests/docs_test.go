@@ -66,6 +66,7 @@ type reader struct {
 // TestTheDocumentationDoesNotLie types every example of README and docs/api.md, and those of other pages that are taken below, as
 // they stand. Only the port is another one, and the devices are make-believe.
 func TestTheDocumentationDoesNotLie(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("curl is not here: the documentation's examples were NOT tried")
 	}

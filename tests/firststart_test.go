@@ -13,6 +13,7 @@ import (
 // TestSIGKILLDuringTheFirstStart kills a server that makes its data directory, each time as soon as another of its
 // files appears. The next start makes whatever is missing.
 func TestSIGKILLDuringTheFirstStart(t *testing.T) {
+	t.Parallel()
 	whole := newHost(t)
 	whole.start()
 	whole.stop()

@@ -29,6 +29,7 @@ const (
 // them out. Whatever was acknowledged is in the log once, the views are what the log says, and every checkpoint that a witness
 // was sent still holds.
 func TestSIGKILLUnderLoadLosesNothing(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	witness := h.witnessed()
 	h.start()

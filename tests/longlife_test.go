@@ -107,6 +107,7 @@ func (e *elder) order(tb testing.TB, n int) {
 // TestALongLifeCostsNoMoreThanAShortOne counts what a server reads that has just started, to handle a command for a device with
 // a hundred thousand events: what has come since the last snapshot, and no more.
 func TestALongLifeCostsNoMoreThanAShortOne(t *testing.T) {
+	t.Parallel()
 	e := newElder(t)
 	before := e.bill()
 	e.order(t, 0)

@@ -24,6 +24,7 @@ const rebuildKills = 4
 // restart the views that were there before are served, and in the end a rebuild comes to its end beside a running
 // server, and the views are what a fresh fold makes of the log.
 func TestSIGKILLDuringARebuildLeavesTheOldViews(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.start()
 	const devices = 60

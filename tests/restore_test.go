@@ -15,6 +15,7 @@ import (
 // TestRestoreDrill backs a server up while devices speak to it, loses the directory, restores it by copying, and goes on.
 // What was acknowledged before the backup began is there, old events in their archive included.
 func TestRestoreDrill(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	load := h.grown(16, 4)
 	dir := filepath.Dir(h.data)
@@ -57,6 +58,7 @@ func TestRestoreDrill(t *testing.T) {
 // TestAnOlderLogIsNotTakenForTheNewest puts an old backup of the log back where a newer checkpoint is known: by the
 // server itself, or by a witness alone (T61).
 func TestAnOlderLogIsNotTakenForTheNewest(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	witness := h.witnessed()
 	load := h.grown(8, 2)

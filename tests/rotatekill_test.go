@@ -39,6 +39,7 @@ func slowly(h http.Handler, delay time.Duration) http.Handler {
 // a key management service, and devices enrol and work meanwhile. It opens every time, under the one key or the other;
 // all that was acknowledged is in the log, and everything in the log opens.
 func TestSIGKILLDuringRotationLosesNothing(t *testing.T) {
+	t.Parallel()
 	kms := httptest.NewServer(slowly(kmstest.New("alias/slow", 9), time.Millisecond))
 	defer kms.Close()
 	h := newHost(t)

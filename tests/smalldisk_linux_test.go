@@ -21,6 +21,7 @@ const smallProgram = "ROLLCALL_TEST_PROGRAM"
 //
 // It plays in a process with a mount namespace of its own. Where the kernel allows none, it says so.
 func TestASmallDiskThatIsFull(t *testing.T) {
+	t.Parallel()
 	if os.Getenv(insideEnv) != "" {
 		program = os.Getenv(smallProgram)
 		for _, what := range []string{"everything", "log.db", "views.db", "keys.db"} {

@@ -15,10 +15,11 @@ import (
 )
 
 // TestStoriesOverEventStoreDB plays the same stories once more with the log in a make-believe EventStoreDB, which is
-// played by the test: a story tells by [embedded] and [esdb] where the two differ. Then come the stories that are only
-// about it.
+// played by the test: a story tells by [embedded] and [esdb] where the two differ. So are the stories that are only
+// about it; they take longest, and begin first.
 func TestStoriesOverEventStoreDB(t *testing.T) {
-	for _, dir := range []string{"testdata/stories", "testdata/stories-esdb"} {
+	t.Parallel()
+	for _, dir := range []string{"testdata/stories-esdb", "testdata/stories"} {
 		testscript.Run(t, testscript.Params{
 			Dir: dir, Setup: beginElsewhere, Cmds: commands, Condition: elsewhere,
 			RequireExplicitExec: true, RequireUniqueNames: true,

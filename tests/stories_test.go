@@ -3,10 +3,13 @@
 package tests
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -18,6 +21,8 @@ var program string
 // insideEnv says to a process of this test binary that another has started it, in a namespace of its own.
 const insideEnv = "ROLLCALL_TEST_INSIDE"
 
+// TestMain builds the program. Twice as many tests are played at once as there are processors: most of a story is waiting
+// for a disk, a clock or a program that starts.
 func TestMain(m *testing.M) { os.Exit(build(m)) }
 
 func build(m *testing.M) int {
@@ -37,11 +42,17 @@ func build(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
 		return 1
 	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	return m.Run()
 }
 
 // TestStories plays every story. The commands of a story stand in story_test.go.
 func TestStories(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/stories",
 		Setup:               begin,

@@ -185,7 +185,7 @@ func TestLongReader(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	slowest := fill(t, l, 700)
+	slowest := fill(t, l, 700) // 64 MiB and more
 	if n := walBytes(t, dir); n < 64<<20 {
 		t.Errorf("the write-ahead log has %d MiB: the reader was in nobody's way", n>>20)
 	}

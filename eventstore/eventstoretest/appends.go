@@ -93,12 +93,12 @@ func batches(tr *trial) {
 	var all sync.WaitGroup
 	for range writers {
 		all.Go(func() {
+			expected := int64(-1)
 			for range rounds {
-				for expected := int64(-1); ; expected += size {
-					if tr.log.Append(tr.Context(), s, expected, some(size)) == nil {
-						break
-					}
+				for tr.log.Append(tr.Context(), s, expected, some(size)) != nil {
+					expected += size
 				}
+				expected += size
 				if n := len(tr.read(s, 0, eventstore.Forward)); n%size != 0 {
 					tr.Errorf("the stream has %d events, though they come by %d", n, size)
 				}

@@ -13,6 +13,7 @@ import (
 	"github.com/transparency-dev/merkle/rfc6962"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/rollcall-mdm/rollcall/eventstore/eventstoretest"
 	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
 )
 
@@ -122,9 +123,12 @@ func TestTheSyslogWitness(t *testing.T) {
 func TestConsistencyOfAThousandCheckpoints(t *testing.T) {
 	h := newHouse(t)
 	h.append(t, 334)
-	const n = 1000
+	n := int64(1000)
+	if eventstoretest.Raced {
+		n = 100 // nobody shares anything here
+	}
 	roots := make([]tlog.Hash, n+1)
-	for size := range int64(n + 1) {
+	for size := range n + 1 {
 		var err error
 		if roots[size], err = h.Root(t.Context(), size); err != nil {
 			t.Fatal(err)
@@ -141,7 +145,7 @@ func TestConsistencyOfAThousandCheckpoints(t *testing.T) {
 		}
 		return list, nil
 	})
-	pairs := 0
+	pairs := int64(0)
 	for newer := int64(1); newer <= n; newer++ {
 		for older := int64(1); older <= newer; older++ {
 			path, err := tlog.ProveTree(newer, older, inMemory)
@@ -157,7 +161,7 @@ func TestConsistencyOfAThousandCheckpoints(t *testing.T) {
 	if pairs != n*(n+1)/2 {
 		t.Errorf("%d pairs were compared", pairs)
 	}
-	for _, older := range []int64{1, 2, 511, 512, 513, 999, 1000} { // and what the ledger gives is the same
+	for _, older := range []int64{1, 2, n/2 + 11, n/2 + 12, n/2 + 13, n - 1, n} { // and what the ledger gives is the same
 		path, err := h.Consistency(t.Context(), older, n)
 		again, _ := tlog.ProveTree(n, older, inMemory)
 		if err != nil || fmt.Sprint(path) != fmt.Sprint(again) {
