@@ -41,6 +41,7 @@ type Door struct {
 	Wanted       *handlers.Wants
 	Secrets      *handlers.Secrets
 	Passwords    *handlers.Passwords
+	PushCerts    *handlers.PushCerts
 	Custody      Custody
 	Tokens       Tokens
 	Pseudonyms   Pseudonyms

@@ -199,8 +199,8 @@ func TestWhoMayAskForWhat(t *testing.T) {
 // administrators are the fields that are for administrators alone.
 var administrators = map[string]bool{
 	"tokens": true, "masterKey": true, "createToken": true, "revokeToken": true, "eraseSubject": true, "rotateMasterKey": true, "sendRawCommand": true, "rebuildViews": true,
-	"makeFileVaultEscrow": true,
-	"holdQueue":           true, "releaseQueue": true, "holdCommand": true, "releaseCommand": true,
+	"makeFileVaultEscrow": true, "requestPushCertificate": true,
+	"holdQueue": true, "releaseQueue": true, "holdCommand": true, "releaseCommand": true,
 }
 
 func checkRole(t *testing.T, h *house, typeName string, role operator.Role) {

@@ -22,7 +22,7 @@ type types struct {
 	pageInfo, operator, actor                                              *graphql.Object
 	device, user, fact, span, change, application, profile, identity       *graphql.Object
 	command, attempt, event, evidence, fleet, count, commandType           *graphql.Object
-	log, view, parked, pushCertificate, token                              *graphql.Object
+	log, view, parked, pushCertificate, pushCertificateRequest, token      *graphql.Object
 	devices, spans, applications, commands, events                         *graphql.Object
 	sent, refused, woken, created                                          *graphql.Object
 	hold                                                                   *graphql.Object
@@ -64,6 +64,7 @@ func newSchema() (graphql.Schema, error) {
 	t.makeWanted()
 	t.makeCustody()
 	t.makeEscrow()
+	t.makePushCertificates()
 	return graphql.NewSchema(graphql.SchemaConfig{
 		Query:    t.object("Query", "What is, and what was.", t.queries),
 		Mutation: t.object("Mutation", "What is to be done. Only operators and administrators may.", t.mutations),
@@ -73,7 +74,7 @@ func newSchema() (graphql.Schema, error) {
 // queries are the roots of all questions.
 func (t *types) queries() graphql.Fields {
 	all := graphql.Fields{}
-	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.bulkQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.wantedQueries(), t.custodyQueries(), t.escrowQueries()} {
+	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.bulkQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.wantedQueries(), t.custodyQueries(), t.escrowQueries(), t.pushCertificateQueries()} {
 		for name, f := range some {
 			all[name] = f
 		}

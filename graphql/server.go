@@ -17,7 +17,6 @@ func (t *types) makeServer() {
 	t.log = t.object("Log", "All events, in one order.", logFields)
 	t.parked = t.object("ParkedStream", "A stream that a view could not digest and leaves alone from there on.", parkedFields)
 	t.view = t.object("View", "How one view stands.", t.viewFields)
-	t.pushCertificate = t.object("PushCertificate", "The newest push certificate of a topic.", t.pushCertificateFields)
 	t.token = t.object("Token", "An API token. Its text was shown once, when it was made.", t.tokenFields)
 	t.parameter = t.object("CommandParameter", "A key that a command takes or a result gives.", parameterFields)
 	t.support = t.object("CommandSupport", "What a command asks for on one platform.", supportFields)
@@ -30,9 +29,6 @@ func (t *types) serverQueries() graphql.Fields {
 		"log": root("", must(t.log), nil, func(ctx context.Context, r *run, _ args) (any, error) { return r.Log.Head(ctx) }),
 		"views": root("How far each view has come.", many(t.view), nil, func(ctx context.Context, r *run, _ args) (any, error) {
 			return r.Views.List(ctx)
-		}),
-		"pushCertificates": root("", many(t.pushCertificate), nil, func(ctx context.Context, r *run, _ args) (any, error) {
-			return r.Views.PushCertificates(ctx)
 		}),
 		"tokens": root("All API tokens; administrators only.", many(t.token), nil, func(ctx context.Context, r *run, _ args) (any, error) {
 			return r.Views.Tokens(ctx)
@@ -78,23 +74,6 @@ func parkedFields() graphql.Fields {
 		"position": get("Of the event that could not be digested.", must(graphql.ID), func(p parked) any { return p.Position }),
 		"error":    get("", must(graphql.String), func(p parked) any { return p.Error }),
 		"since":    get("", timeScalar, func(p parked) any { return p.Since }),
-	}
-}
-
-func (t *types) pushCertificateFields() graphql.Fields {
-	type certificate = projections.PushCertificate
-	return graphql.Fields{
-		"topic":       get("", must(graphql.ID), func(c certificate) any { return c.Topic }),
-		"fingerprint": get("SHA-256 of the DER, hex.", must(graphql.String), func(c certificate) any { return c.Fingerprint }),
-		"notBefore":   get("", timeScalar, func(c certificate) any { return c.NotBefore }),
-		"notAfter":    get("When it expires: pushes end then.", timeScalar, func(c certificate) any { return c.NotAfter }),
-		"storedAt":    get("", timeScalar, func(c certificate) any { return c.StoredAt }),
-		"storedBy":    get("", must(graphql.String), func(c certificate) any { return actorName(c.StoredBy) }),
-		"renewals":    get("", must(graphql.Int), func(c certificate) any { return c.Renewals }),
-		"devices":     get("Enrolled with this topic.", must(graphql.Int), func(c certificate) any { return c.Devices }),
-		"expired": ask("", must(graphql.Boolean), func(_ context.Context, r *run, c certificate) (any, error) {
-			return !r.Now().Before(c.NotAfter), nil
-		}),
 	}
 }
 

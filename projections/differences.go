@@ -143,6 +143,7 @@ var dumps = []telling{
 	{"wakeups", `SELECT ` + named(devices, "device") + `, ` + named(channels, "channel") + `, due, state FROM wakeups`, 4},
 	{"operators", `SELECT id, name, role, hash, expires, created, ` + actorText + `, revoked FROM operators`, 8},
 	{"pushcerts", `SELECT topic, fingerprint, not_before, not_after, stored, ` + actorText + `, renewals FROM pushcerts`, 7},
+	{"pushcert_requests", `SELECT id, topic, common_name, made, ` + actorText + `, answered FROM pushcert_requests`, 6},
 	{"declarations", `SELECT id, since, until, created, ` + actorText + `, type, token, activates, shown FROM declarations`, 9},
 	{"declaration_groups", `SELECT declaration, grouping, users, since, until FROM declaration_groups`, 5},
 	{"declaration_channels", `SELECT ` + named(devices, "device") + `, ` + named(channels, "channel") + `, token FROM declaration_channels`, 3},

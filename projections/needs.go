@@ -8,6 +8,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/group"
+	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/domain/wanted"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 )
@@ -15,6 +16,11 @@ import (
 // What views need of the sealed parts of events. All else is folded from what is open of them, and is never unsealed.
 
 func nothing(domain.Event) bool { return false }
+
+func pushcertsNeed(e domain.Event) bool {
+	_, asked := e.(pushcert.Requested)
+	return asked
+}
 
 func commandsNeed(e domain.Event) bool {
 	switch e.(type) {

@@ -54,7 +54,7 @@ func views() []view {
 		{name: "wakeups", version: 3, schema: wakeupsSQL, tables: []string{"wakeups"}, fold: newWakeups, sealed: nothing},
 		{name: "operators", version: 1, schema: operatorsSQL, tables: []string{"operators"}, fold: newOperators, sealed: nothing},
 		{name: "secrets", version: 4, schema: secretsSQL, tables: []string{"secrets", "secrets_past", "secrets_revealed", "locations"}, fold: newSecrets, sealed: secretsNeed},
-		{name: "pushcerts", version: 1, schema: pushcertsSQL, tables: []string{"pushcerts"}, fold: newPushcerts, sealed: nothing},
+		{name: "pushcerts", version: 2, schema: pushcertsSQL, tables: []string{"pushcerts", "pushcert_requests"}, fold: newPushcerts, sealed: pushcertsNeed},
 		{name: "declarations", version: 1, schema: declarationsSQL, tables: []string{"declarations", "declaration_groups", "declaration_channels"}, fold: newDeclarations, sealed: declarationsNeed},
 		{name: "managed", version: 1, schema: managedSQL, tables: []string{"managed", "managed_orders", "managed_lists"}, fold: newManaged, sealed: managedNeeds},
 		{name: "wanted", version: 1, schema: wantedSQL, tables: []string{"wanted_things", "wanted_groups", "wanted_states", "wanted_orders", "wanted_setup"}, fold: newWanted, sealed: wantedNeeds},

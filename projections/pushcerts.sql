@@ -9,3 +9,13 @@ CREATE TABLE pushcerts (
   actor       INTEGER,
   renewals    INTEGER NOT NULL
 );
+
+-- Requests for push certificates, by the hash of the key that waits.
+CREATE TABLE pushcert_requests (
+  id          TEXT PRIMARY KEY,
+  topic       TEXT NOT NULL, -- that is to be renewed; empty for a new one
+  common_name TEXT NOT NULL,
+  made        INTEGER NOT NULL,
+  actor       INTEGER,
+  answered    INTEGER
+);

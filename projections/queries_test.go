@@ -343,9 +343,33 @@ func TestTokensAndPushCertificates(t *testing.T) {
 	if tokens := must[[]OperatorToken](t)(v.Tokens(t.Context())); len(tokens) != 1 || tokens[0].Good(noon) {
 		t.Errorf("tokens: %+v", tokens)
 	}
+	if serials, all, err := v.Orphans(t.Context(), "com.apple.mgmt.new", 5); err != nil || all != 1 || len(serials) != 1 || serials[0] == "" {
+		t.Errorf("orphans of a new topic: %v, %d, %v", serials, all, err)
+	}
+	if serials, all, err := v.Orphans(t.Context(), "com.apple.mgmt.new", 0); err != nil || all != 1 || serials != nil {
+		t.Errorf("orphans that are counted: %v, %d, %v", serials, all, err)
+	}
+	if _, all, err := v.Orphans(t.Context(), "com.apple.mgmt.test", 5); err != nil || all != 0 {
+		t.Errorf("orphans of the old topic: %d, %v", all, err)
+	}
 	certs := must[[]PushCertificate](t)(v.PushCertificates(t.Context()))
 	if len(certs) != 1 || certs[0].Fingerprint != "2" || certs[0].Renewals != 1 || certs[0].Devices != 1 || !certs[0].NotAfter.Equal(noon.Add(2*time.Hour)) {
 		t.Errorf("certificates: %+v", certs)
+	}
+}
+
+func TestRequestsForPushCertificates(t *testing.T) {
+	h := newHistory()
+	ask := func(id, topic string, at time.Time) {
+		h.by(ada, eventstore.Stream{Kind: pushcert.RequestKind, ID: id}, at, pushcert.Requested{ID: id, Topic: topic, CommonName: "Example " + id})
+	}
+	ask("k1", "", noon)
+	ask("k2", "com.apple.mgmt.test", noon.Add(time.Hour))
+	h.by(ada, eventstore.Stream{Kind: pushcert.Kind, ID: "com.apple.mgmt.test"}, noon.Add(2*time.Hour), pushcert.Stored{Topic: "com.apple.mgmt.test", KeyID: "k1", NotAfter: noon.AddDate(1, 0, 0)})
+	got := must[[]PushCertificateRequest](t)(folded(t, h).PushCertificateRequests(t.Context()))
+	if len(got) != 2 || got[0].ID != "k2" || got[0].Topic != "com.apple.mgmt.test" || got[0].CommonName != "Example k2" || !got[0].AnsweredAt.IsZero() || got[0].MadeBy.Name != "Ada" ||
+		got[1].ID != "k1" || !got[1].AnsweredAt.Equal(noon.Add(2*time.Hour)) || !got[1].MadeAt.Equal(noon) {
+		t.Errorf("requests: %+v", got)
 	}
 }
 

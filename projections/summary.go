@@ -172,7 +172,7 @@ func Summary(e domain.Event, s Scene) string {
 	switch e.(type) {
 	case nil:
 		sentence = "an event that cannot be opened, of " + s.target()
-	case operator.TokenCreated, operator.TokenRevoked, pushcert.Stored, certificate.Bound, stranger.MessageRefused,
+	case operator.TokenCreated, operator.TokenRevoked, pushcert.Stored, pushcert.Expiring, pushcert.Requested, certificate.Bound, stranger.MessageRefused,
 		trust.AuthorityTrusted, trust.AuthorityWithdrawn, export.Disclosed, masterkey.Rotated, escrow.PairMade:
 		sentence = summariseHouse(e, s)
 	case authority.RootInstalled, authority.RootRetired, authority.CertificateRevoked, issuance.Signed, challenge.Used,
@@ -224,6 +224,17 @@ func summariseHouse(e domain.Event, s Scene) string {
 			what = "renewed the push certificate"
 		}
 		return fmt.Sprintf("%s %s for %s, good until %s", s.Actor, what, e.Topic, stamp(e.NotAfter))
+	case pushcert.Requested:
+		what := "a push certificate"
+		if e.Topic != "" {
+			what = "the renewal of the push certificate for " + e.Topic
+		}
+		return fmt.Sprintf("%s made a key and a request for %s (key %s)", s.Actor, what, short(e.ID))
+	case pushcert.Expiring:
+		if e.Days == 0 {
+			return fmt.Sprintf("the push certificate for %s ended on %s: its devices cannot be woken", e.Topic, stamp(e.NotAfter))
+		}
+		return fmt.Sprintf("the push certificate for %s ends on %s, in %s or less", e.Topic, stamp(e.NotAfter), days(e.Days))
 	case certificate.Bound:
 		return "a certificate speaks for " + s.target() + " from now on, and for no other"
 	case trust.AuthorityTrusted:
@@ -295,6 +306,13 @@ func because(reason string) string {
 		return ""
 	}
 	return ": " + reason
+}
+
+func days(n int) string {
+	if n == 1 {
+		return "a day"
+	}
+	return fmt.Sprintf("%d days", n)
 }
 
 func short(fingerprint string) string { return or(fingerprint[:min(8, len(fingerprint))], "unknown") }

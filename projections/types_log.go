@@ -135,6 +135,16 @@ type PushCertificate struct {
 	Devices     int // enrolled with this topic
 }
 
+// A PushCertificateRequest is a key that was made to be certified by Apple. It is in the log alone.
+type PushCertificateRequest struct {
+	ID         string // SHA-256 of the public key, hex
+	Topic      string // that is to be renewed; empty for a new one
+	CommonName string
+	MadeAt     time.Time
+	MadeBy     eventstore.Actor
+	AnsweredAt time.Time // when its certificate was stored; zero if it was not
+}
+
 // A View is how one view stands.
 type View struct {
 	Name         string

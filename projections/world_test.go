@@ -36,13 +36,15 @@ type world struct {
 	bulks        map[string]bulk.Order
 	things       map[string]wanted.Thing
 
+	certified map[string]bool // keys for push certificates that were asked for
+
 	clock  time.Time
 	orders int
 	rarest int // 6 if devices and users are erased too
 }
 
 func newWorld() *world {
-	return &world{history: newHistory(), devices: map[string]device.Device{}, groups: map[string]group.Group{}, declarations: map[string]declaration.Declaration{}, things: map[string]wanted.Thing{}, bulks: map[string]bulk.Order{}, clock: noon, rarest: 5}
+	return &world{history: newHistory(), devices: map[string]device.Device{}, groups: map[string]group.Group{}, declarations: map[string]declaration.Declaration{}, things: map[string]wanted.Thing{}, bulks: map[string]bulk.Order{}, certified: map[string]bool{}, clock: noon, rarest: 5}
 }
 
 var worldTypes = []string{
@@ -327,7 +329,14 @@ func (w *world) rare(t *rapid.T, d device.Device) ([]domain.Event, error) {
 	case 6:
 		return d.Erase(device.ChannelID(rapid.SampledFrom([]string{"", "anna", "anna"}).Draw(t, "whom")), "asked for")
 	case 5:
-		w.by(ada, eventstore.Stream{Kind: pushcert.Kind, ID: "topic"}, w.clock, pushcert.Stored{Topic: "topic", NotAfter: w.clock})
+		key := rapid.SampledFrom([]string{"k1", "k2"}).Draw(t, "key")
+		if w.certified[key] {
+			w.by(ada, eventstore.Stream{Kind: pushcert.Kind, ID: "topic"}, w.clock, pushcert.Stored{Topic: "topic", NotAfter: w.clock, KeyID: key},
+				pushcert.Expiring{Topic: "topic", NotAfter: w.clock, Days: 30})
+		} else {
+			w.certified[key] = true
+			w.by(ada, eventstore.Stream{Kind: pushcert.RequestKind, ID: key}, w.clock, pushcert.Requested{ID: key, CommonName: "Example"})
+		}
 	}
 	return nil, nil
 }

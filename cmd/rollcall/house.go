@@ -53,6 +53,7 @@ type house struct {
 	strangers    *eventstore.Repository[mdm.Nobody, domain.Event]
 	operators    *eventstore.Repository[operator.Token, domain.Event]
 	pushcerts    *eventstore.Repository[pushcert.PushCertificate, domain.Event]
+	pushRequests *eventstore.Repository[pushcert.Request, domain.Event]
 	groups       *eventstore.Repository[group.Group, domain.Event]
 	declarations *eventstore.Repository[declaration.Declaration, domain.Event]
 	wanted       *eventstore.Repository[wanted.Thing, domain.Event]
@@ -115,6 +116,7 @@ func (h *house) gather() {
 	h.strangers = repository(h, stranger.Kind, mdm.Nobody.Evolve)
 	h.operators = repository(h, operator.Kind, operator.Token.Evolve)
 	h.pushcerts = repository(h, pushcert.Kind, pushcert.PushCertificate.Evolve)
+	h.pushRequests = repository(h, pushcert.RequestKind, pushcert.Request.Evolve)
 	h.groups = repository(h, group.Kind, group.Group.Evolve)
 	h.groups.Size = group.Size
 	h.declarations = repository(h, declaration.Kind, declaration.Declaration.Evolve)

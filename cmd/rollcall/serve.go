@@ -223,6 +223,7 @@ func (s *server) mount(e *echo.Echo) error {
 	asks.Rebuilder = s.rebuilder
 	asks.Secrets.Keep, asks.Secrets.Now = s.Locations, s.now
 	asks.Secrets.Escrow = &handlers.Escrow{Pairs: s.escrows, Now: s.now}
+	asks.PushCerts = &handlers.PushCerts{Certificates: s.pushcerts, Requests: s.pushRequests, Views: s.views}
 	asks.Passwords = &handlers.Passwords{Devices: s.devices}
 	if err := asks.Mount(e.Group(""), handlers.Identify, handlers.Recover, s.tokens.Bearer); err != nil {
 		return err
@@ -233,7 +234,7 @@ func (s *server) mount(e *echo.Echo) error {
 	(&proof.Door{Ledger: s.ledger, Beyond: ledger.ErrBeyond, Place: exporter{s}.Place}).Mount(e.Group("/log"))
 	(&proof.Exports{Exporter: exporter{s}}).Mount(e.Group("/log/export", handlers.Identify, handlers.Recover, handlers.Private, s.tokens.Bearer))
 	tools := &nano.Door{
-		Orders: orders, Certificates: s.pushcerts, Views: s.views, Pseudonyms: s.pseudonyms, Release: version, Log: s.logger,
+		Orders: orders, PushCerts: asks.PushCerts, Views: s.views, Pseudonyms: s.pseudonyms, Release: version, Log: s.logger,
 	}
 	e.GET("/version", tools.Version)
 	tools.Mount(e.Group("/v1", handlers.Identify, handlers.Recover, handlers.Private, s.tokens.Basic))

@@ -148,6 +148,8 @@ func (v *verification) fold(env eventstore.Envelope, e domain.Event) (err error)
 		operator.Token{}.Evolve(e, env.Time)
 	case pushcert.Kind:
 		pushcert.PushCertificate{}.Evolve(e, env.Time)
+	case pushcert.RequestKind:
+		pushcert.Request{}.Evolve(e, env.Time)
 	}
 	return nil
 }

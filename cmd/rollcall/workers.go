@@ -8,6 +8,7 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/handlers/assign"
 	passing "github.com/rollcall-mdm/rollcall/handlers/bulk"
+	"github.com/rollcall-mdm/rollcall/handlers/push"
 	"github.com/rollcall-mdm/rollcall/projections"
 )
 
@@ -34,7 +35,8 @@ func (s *server) workers() []func(context.Context) error {
 	announcer := &assign.Announcer{Log: s.house.log, Views: s.views, Devices: s.devices, Logger: s.logger}
 	keeper := &assign.Keeper{Log: s.house.log, Views: s.views, Devices: s.devices, Things: s.house.wanted, Now: s.now, Logger: s.logger}
 	passer := &passing.Worker{Log: s.house.log, Views: s.views, Orders: s.bulks, Devices: s.devices, Logger: s.logger}
+	calendar := &push.Calendar{Views: s.views, Certificates: s.pushcerts, Now: s.now, Log: s.logger}
 	return []func(context.Context) error{
-		s.notifier.Run, s.lookout().Run, s.forgetter().Run, announcer.Run, keeper.Run, passer.Run,
+		s.notifier.Run, calendar.Run, s.lookout().Run, s.forgetter().Run, announcer.Run, keeper.Run, passer.Run,
 	}
 }

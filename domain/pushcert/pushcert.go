@@ -3,6 +3,7 @@
 package pushcert
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rollcall-mdm/rollcall/domain"
@@ -18,6 +19,8 @@ type PushCertificate struct {
 	NotAfter    time.Time
 	Certificate []byte // PEM, leaf first
 	Key         []byte // PEM
+
+	Warnings []int // that were given: days before its end
 }
 
 // A Stored says that a push certificate and its key were given to the server.
@@ -27,6 +30,7 @@ type Stored struct {
 	NotBefore   time.Time
 	NotAfter    time.Time
 	Renewal     bool   `json:",omitempty"`
+	KeyID       string `json:",omitempty"`                 // of its key, as in the request for it
 	Certificate []byte `seal:"personal" json:",omitempty"` // PEM, leaf first
 	Key         []byte `seal:"secret" json:",omitempty"`   // PEM
 }
@@ -34,8 +38,19 @@ type Stored struct {
 // EventType returns the stored name.
 func (Stored) EventType() string { return "pushcert.stored" }
 
-// Events lists every event of a push certificate by its zero value.
-func Events() []domain.Event { return []domain.Event{Stored{}} }
+// An Expiring says that a push certificate ends soon, or has ended: nothing can be pushed to its devices from then on.
+type Expiring struct {
+	Topic       string
+	Fingerprint string
+	NotAfter    time.Time
+	Days        int // that were left, at most; 0 if it has ended
+}
+
+// EventType returns the stored name.
+func (Expiring) EventType() string { return "pushcert.expiring" }
+
+// Events lists every event of push certificates, and of requests for them, by its zero value.
+func Events() []domain.Event { return []domain.Event{Stored{}, Expiring{}, Requested{}} }
 
 // Store decides what follows when somebody gives a push certificate and its key.
 func (p PushCertificate) Store(s Stored, at time.Time) ([]domain.Event, error) {
@@ -53,10 +68,37 @@ func (p PushCertificate) Store(s Stored, at time.Time) ([]domain.Event, error) {
 	return []domain.Event{s}, nil
 }
 
+// Warnings are how many days before its end somebody is told of it, the first first; 0 is the end itself.
+var Warnings = []int{60, 30, 14, 7, 1, 0}
+
+// Due returns the warning that is due at a moment for a certificate that ends at notAfter.
+func Due(notAfter, at time.Time) (days int, due bool) {
+	for _, w := range Warnings {
+		if at.Before(notAfter.AddDate(0, 0, -w)) {
+			break
+		}
+		days, due = w, true
+	}
+	return days, due
+}
+
+// Warn decides what follows when somebody looks how long the certificate is good for: each warning is given once, and one
+// that was missed while nobody looked is not made up for.
+func (p PushCertificate) Warn(at time.Time) []domain.Event {
+	days, due := Due(p.NotAfter, at)
+	if p.Topic == "" || !due || slices.Contains(p.Warnings, days) {
+		return nil
+	}
+	return []domain.Event{Expiring{p.Topic, p.Fingerprint, p.NotAfter, days}}
+}
+
 // Evolve returns the push certificate after e.
 func (p PushCertificate) Evolve(e domain.Event, _ time.Time) PushCertificate {
-	if e, ok := e.(Stored); ok {
-		p = PushCertificate{e.Topic, e.Fingerprint, e.NotAfter, e.Certificate, e.Key}
+	switch e := e.(type) {
+	case Stored:
+		p = PushCertificate{Topic: e.Topic, Fingerprint: e.Fingerprint, NotAfter: e.NotAfter, Certificate: e.Certificate, Key: e.Key}
+	case Expiring:
+		p.Warnings = append(slices.Clip(p.Warnings), e.Days)
 	}
 	return p
 }

@@ -58,3 +58,29 @@ func TestTheNewestCounts(t *testing.T) {
 		t.Errorf("the certificate is %+v, want %+v", p, want)
 	}
 }
+
+func TestSomebodyIsWarnedOnceOfEachDate(t *testing.T) {
+	end := noon.AddDate(0, 0, 60)
+	var p pushcert.PushCertificate
+	p = p.Evolve(pushcert.Stored{Topic: "topic", Fingerprint: "a", NotAfter: end}, noon)
+	if got := p.Warn(noon.Add(-time.Second)); got != nil {
+		t.Errorf("61 days before: %v", got)
+	}
+	var told []int
+	for hour := range 24 * 62 {
+		for _, e := range p.Warn(noon.Add(time.Duration(hour) * time.Hour)) {
+			told = append(told, e.(pushcert.Expiring).Days)
+			p = p.Evolve(e, noon)
+		}
+	}
+	if !reflect.DeepEqual(told, pushcert.Warnings) {
+		t.Errorf("told %v days before, want %v", told, pushcert.Warnings)
+	}
+	p = p.Evolve(pushcert.Stored{Topic: "topic", Fingerprint: "b", NotAfter: end.AddDate(0, 0, 5)}, noon)
+	if got := p.Warn(end); len(got) != 1 || got[0].(pushcert.Expiring).Days != 7 {
+		t.Errorf("a renewed one, looked at 5 days before its end for the first time: %v", got)
+	}
+	if got := (pushcert.PushCertificate{}).Warn(end); got != nil {
+		t.Errorf("none at all: %v", got)
+	}
+}

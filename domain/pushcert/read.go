@@ -22,16 +22,20 @@ var userID = asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 1}
 const topicPrefix = "com.apple.mgmt."
 
 // Read reads a push certificate and its private key from PEM, in any order, without a password. What belongs to
-// neither is a refusal: it is better to hear of the wrong file now than of silent devices later.
-func Read(text []byte) (Stored, error) {
+// neither is a refusal: it is better to hear of the wrong file now than of silent devices later. Where there is no key,
+// made, unless it is nil, is asked for one that was made here, by the KeyID of a certificate; it returns PEM, or nothing.
+func Read(text []byte, made func(keyID string) ([]byte, error)) (Stored, error) {
 	chain, key, err := blocks(text)
+	if err == nil && key == nil && made != nil {
+		key, err = ours(chain, made)
+	}
 	switch {
 	case err != nil:
 		return Stored{}, err
 	case len(chain) == 0:
 		return Stored{}, domain.Refusef(domain.Invalid, "there is no certificate in PEM")
 	case key == nil:
-		return Stored{}, domain.Refusef(domain.Invalid, "there is no private key in PEM: send the certificate and its key, one after the other")
+		return Stored{}, domain.Refusef(domain.Invalid, "there is no private key in PEM, and the certificate is for none that was made here: send the certificate and its key, one after the other")
 	}
 	chain, ok := leafFirst(chain, key)
 	if !ok {
@@ -48,11 +52,34 @@ func Read(text []byte) (Stored, error) {
 	if err != nil {
 		return Stored{}, domain.Refusef(domain.Invalid, "the private key is of a kind that cannot be used")
 	}
+	id, err := KeyID(leaf.PublicKey)
+	if err != nil {
+		return Stored{}, err
+	}
 	sum := sha256.Sum256(leaf.Raw)
 	return Stored{
+		KeyID: id,
 		Topic: topic, Fingerprint: hex.EncodeToString(sum[:]), NotBefore: leaf.NotBefore.UTC(), NotAfter: leaf.NotAfter.UTC(),
 		Certificate: encode(chain), Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}),
 	}, nil
+}
+
+// ours returns the key of one of the certificates that was made here; nil if none was.
+func ours(chain []*x509.Certificate, made func(keyID string) ([]byte, error)) (crypto.Signer, error) {
+	for _, c := range chain {
+		id, err := KeyID(c.PublicKey)
+		if err != nil {
+			continue // it is of somebody else, higher in the chain
+		}
+		text, err := made(id)
+		if err != nil {
+			return nil, err
+		}
+		if _, key, err := blocks(text); err != nil || key != nil {
+			return key, err
+		}
+	}
+	return nil, nil
 }
 
 // Topic returns the topic that a push certificate is for, empty if it is no MDM push certificate.

@@ -36,6 +36,9 @@ func certify(t testing.TB, key crypto.Signer, uid string) []byte {
 	return block("CERTIFICATE", der)
 }
 
+// none is whoever has made no key.
+func none(string) ([]byte, error) { return nil, nil }
+
 func block(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
@@ -73,7 +76,7 @@ func TestReadTakesKeysOfAllFormsInAnyOrder(t *testing.T) {
 		"with words around it": bytes.Join([][]byte{[]byte("Bag Attributes\n"), certify(t, ec, topic), []byte("\nhello\n"), block("PRIVATE KEY", must(t)(x509.MarshalPKCS8PrivateKey(ec)))}, nil),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := pushcert.Read(text)
+			s, err := pushcert.Read(text, none)
 			if err != nil || s.Topic != topic || !s.NotAfter.Equal(notAfter) || len(s.Fingerprint) != 64 {
 				t.Fatalf("%+v, %v", s, err)
 			}
@@ -98,14 +101,14 @@ func FuzzRead(f *testing.F) {
 	f.Add(append(certify(f, key, topic), block("PRIVATE KEY", must(f)(x509.MarshalPKCS8PrivateKey(key)))...))
 	f.Add([]byte("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE----------BEGIN PRIVATE KEY-----"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		s, err := pushcert.Read(text)
+		s, err := pushcert.Read(text, none)
 		if err != nil {
 			if _, refused := domain.Refused(err); !refused || s.Topic != "" || s.Key != nil {
 				t.Errorf("%+v, %v: want a refusal alone", s, err)
 			}
 			return
 		}
-		again, err := pushcert.Read(append(bytes.Clone(s.Certificate), s.Key...))
+		again, err := pushcert.Read(append(bytes.Clone(s.Certificate), s.Key...), none)
 		if err != nil || again.Fingerprint != s.Fingerprint || again.Topic != s.Topic {
 			t.Errorf("what was read is not read again: %v", err)
 		}

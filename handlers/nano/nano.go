@@ -25,7 +25,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rollcall-mdm/rollcall/domain"
-	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/handlers"
 	"github.com/rollcall-mdm/rollcall/projections"
@@ -36,10 +35,10 @@ const maxPEM = 64 << 10
 
 // A Door serves NanoMDM's routes. Whoever mounts it has made sure who is calling.
 type Door struct {
-	Orders       *handlers.Orders
-	Certificates *eventstore.Repository[pushcert.PushCertificate, domain.Event]
-	Views        Views
-	Pseudonyms   interface {
+	Orders     *handlers.Orders
+	PushCerts  *handlers.PushCerts
+	Views      Views
+	Pseudonyms interface {
 		Device(id string) string
 		Channel(id, user string) string
 	}

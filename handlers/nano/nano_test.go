@@ -69,8 +69,14 @@ func build(t *testing.T) *house {
 		Orders: &handlers.Orders{Devices: &eventstore.Repository[device.Device, domain.Event]{
 			Log: log, Codec: codec, Kind: device.Kind, Fold: device.Device.Evolve,
 		}},
-		Certificates: &eventstore.Repository[pushcert.PushCertificate, domain.Event]{
-			Log: log, Codec: codec, Kind: pushcert.Kind, Fold: pushcert.PushCertificate.Evolve,
+		PushCerts: &handlers.PushCerts{
+			Certificates: &eventstore.Repository[pushcert.PushCertificate, domain.Event]{
+				Log: log, Codec: codec, Kind: pushcert.Kind, Fold: pushcert.PushCertificate.Evolve,
+			},
+			Requests: &eventstore.Repository[pushcert.Request, domain.Event]{
+				Log: log, Codec: codec, Kind: pushcert.RequestKind, Fold: pushcert.Request.Evolve,
+			},
+			Views: h.views,
 		},
 		Views: h.views, Pseudonyms: h.names, Release: "v1.2.3", MaxBody: 64 << 10, Patience: 20 * time.Second,
 		Log: slog.New(slog.NewTextHandler(&h.output, nil)),
@@ -117,7 +123,7 @@ func (h *house) wake() {
 	roots.AppendCertsFromPEM(h.apns.CA)
 	way := &push.APNs{URL: h.apns.URL, Roots: roots}
 	n := &push.Notifier{
-		Views: h.views, Devices: h.door.Orders.Devices, Certificates: h.door.Certificates, Sender: way,
+		Views: h.views, Devices: h.door.Orders.Devices, Certificates: h.door.PushCerts.Certificates, Sender: way,
 		Log: slog.New(slog.DiscardHandler), FirstWait: time.Millisecond,
 	}
 	h.background(n.Run, func() error { way.Close(); return nil })

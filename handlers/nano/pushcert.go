@@ -8,7 +8,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rollcall-mdm/rollcall/domain"
-	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/handlers"
 	"github.com/rollcall-mdm/rollcall/projections"
 )
@@ -21,9 +20,6 @@ type certificate struct {
 	Renewal     bool      `json:"renewal,omitempty"`   // it took the place of another
 	Unchanged   bool      `json:"unchanged,omitempty"` // it was there already
 }
-
-// howToStore is what to do where a push certificate is wanted.
-const howToStore = "PUT the certificate and its key here, both PEM, one after the other; Apple gives it at https://identity.apple.com/pushcert"
 
 // A mistake is the answer to a request about push certificates that was refused.
 type mistake struct {
@@ -42,49 +38,14 @@ func (d *Door) storeCertificate(c echo.Context) error {
 	if err != nil {
 		return d.refuseCertificate(c, err)
 	}
-	given, err := pushcert.Read(text)
-	if r, ok := domain.Refused(err); ok && r.Hint == "" {
-		err = domain.WithHint(err, howToStore)
-	}
-	if err != nil {
-		return d.refuseCertificate(c, err)
-	}
-	if c.QueryParam("force") == "" {
-		if err := d.guard(c, given.Topic); err != nil {
-			return d.refuseCertificate(c, err)
-		}
-	}
-	ctx := c.Request().Context()
-	change, err := d.Certificates.Update(ctx, given.Topic, handlers.Meta(ctx, who), func(p pushcert.PushCertificate, at time.Time) ([]domain.Event, error) {
-		return p.Store(given, at)
-	})
+	stored, change, err := d.PushCerts.Import(c.Request().Context(), who, text, c.QueryParam("force") != "")
 	if err != nil {
 		return d.refuseCertificate(c, err)
 	}
 	return tell(c, http.StatusOK, certificate{
-		Topic: given.Topic, NotAfter: given.NotAfter, Fingerprint: given.Fingerprint,
+		Topic: stored.Topic, NotAfter: stored.NotAfter, Fingerprint: stored.Fingerprint,
 		Renewal: len(change.Events) > 0 && change.Version > 0, Unchanged: len(change.Events) == 0,
 	})
-}
-
-// guard refuses a topic that is new while there are others.
-func (d *Door) guard(c echo.Context, topic string) error {
-	known, _, err := d.Certificates.Load(c.Request().Context(), topic)
-	if err != nil || known.Topic != "" {
-		return err
-	}
-	others, err := d.Views.PushCertificates(c.Request().Context())
-	if err != nil || len(others) == 0 {
-		return err
-	}
-	devices := 0
-	for _, o := range others {
-		devices += o.Devices
-	}
-	return domain.WithHint(
-		domain.Refusef(domain.Conflict, "the certificate is for another topic than %s: it cannot reach the %d devices that are enrolled with what is here, until they enrol anew",
-			topics(others), devices),
-		"at https://identity.apple.com/pushcert, renew the same entry instead of creating one; to add this topic all the same, send it again with ?force=1")
 }
 
 func topics(certs []projections.PushCertificate) string {
@@ -107,13 +68,13 @@ func (d *Door) showCertificate(c echo.Context) error {
 		case err != nil:
 			return d.refuseCertificate(c, err)
 		case len(all) == 0:
-			return d.refuseCertificate(c, domain.WithHint(domain.Refusef(domain.NotFound, "there is no push certificate yet"), howToStore))
+			return d.refuseCertificate(c, domain.WithHint(domain.Refusef(domain.NotFound, "there is no push certificate yet"), "PUT it here with its key, both PEM, one after the other (the certificate alone if the request was made here); Apple gives it at https://identity.apple.com/pushcert"))
 		case len(all) > 1:
 			return d.refuseCertificate(c, domain.WithHint(domain.Refusef(domain.Invalid, "which topic?"), "ask with ?topic= one of: "+topics(all)))
 		}
 		topic = all[0].Topic
 	}
-	p, _, err := d.Certificates.Load(c.Request().Context(), topic)
+	p, _, err := d.PushCerts.Certificates.Load(c.Request().Context(), topic)
 	switch {
 	case err != nil:
 		return d.refuseCertificate(c, err)

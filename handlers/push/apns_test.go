@@ -33,7 +33,7 @@ func certificate(t *testing.T, s *apnstest.Server, topic string, notAfter time.T
 	if err != nil {
 		t.Fatal(err)
 	}
-	stored, err := pushcert.Read(append(pem, key...))
+	stored, err := pushcert.Read(append(pem, key...), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

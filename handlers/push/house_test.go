@@ -102,7 +102,7 @@ func (h *house) store(topic string, notAfter time.Time) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	stored, err := pushcert.Read(append(pem, key...))
+	stored, err := pushcert.Read(append(pem, key...), nil)
 	if err != nil {
 		h.t.Fatal(err)
 	}
