@@ -42,16 +42,6 @@ func (e *edition) checkpoint() error {
 	return nil
 }
 
-// park leaves a stream alone that the view could not digest.
-func (e *edition) park(f *folding, r *record, why error) error {
-	stream := r.env.Stream.String()
-	e.logger.Error("a view cannot digest an event: its stream is parked",
-		"view", f.name, "stream", stream, "position", r.position, "error", why)
-	f.parked[stream] = true
-	return e.writer.Exec(`INSERT INTO parked (view, stream, position, error, time) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (view, stream) DO NOTHING`, f.name, stream, r.position, why.Error(), r.at)
-}
-
 // arrived tells those who wait that all views have reached a position.
 func (v *Views) arrived(at eventstore.Position) {
 	v.mu.Lock()

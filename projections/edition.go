@@ -92,7 +92,7 @@ func (e *edition) makeTables(ctx context.Context) (err error) {
 		return nil
 	}
 	if err == nil {
-		err = e.compareVersions()
+		err = errors.Join(e.noteOpened(), e.compareVersions())
 	}
 	if err != nil {
 		return err

@@ -119,7 +119,7 @@ func (e *edition) foldOne(f *folding, r *record, openErr error) error {
 	f.forget()
 	e.names.forget()
 	f.step(r)
-	return e.park(f, r, err)
+	return e.park(f, r, err, openErr == nil)
 }
 
 // wants reports whether the view needs more of an event than what is open of it. The timeline needs nothing: it shows

@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS parked (
   position INTEGER NOT NULL,
   error    TEXT    NOT NULL,
   time     INTEGER NOT NULL,
+  opened   INTEGER NOT NULL,  -- whether the event could be opened
   PRIMARY KEY (view, stream)
 );
 

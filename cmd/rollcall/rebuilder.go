@@ -8,8 +8,8 @@ import (
 	"github.com/rollcall-mdm/rollcall/projections"
 )
 
-// A rebuilder folds views anew while they are served: those that another version of the program has written, and those
-// that somebody asks for. It fulfils graphql.Rebuilder.
+// A rebuilder folds views anew while they are served: those that another version of the program has written, those that parked
+// a stream because of an event that this program can open, and those that somebody asks for. It fulfils graphql.Rebuilder.
 type rebuilder struct {
 	*house
 	views *projections.Views
@@ -31,11 +31,12 @@ func (r *rebuilder) Rebuild(_ context.Context, who handlers.Caller, views []stri
 	return nil
 }
 
-// run rebuilds until ctx ends: first of all what is stale.
+// run rebuilds until ctx ends: first of all what is stale, and what parked streams that need not be parked.
 func (r *rebuilder) run(ctx context.Context) error {
+	r.unpark(ctx)
 	for ctx.Err() == nil {
 		if stale, _ := r.views.Stale(); len(stale) > 0 {
-			r.renew(ctx, stale)
+			r.renew(ctx, stale, "another version of the program has written them")
 		}
 		select {
 		case <-ctx.Done():
@@ -47,6 +48,21 @@ func (r *rebuilder) run(ctx context.Context) error {
 	return nil
 }
 
+// unpark rebuilds the views that have parked a stream because of an event that opens now. It looks once: what does not open
+// when the program starts does not open an hour later.
+func (r *rebuilder) unpark(ctx context.Context) {
+	names, err := r.views.Digestible(ctx, r.log, r.codec.Views())
+	if err != nil {
+		if ctx.Err() == nil {
+			r.logger.Warn("nobody knows whether parked streams could be taken up again; `rollcall views rebuild` tries", "error", err)
+		}
+		return
+	}
+	if len(names) > 0 {
+		r.renew(ctx, names, "they have parked streams because of events that did not open, and that open now")
+	}
+}
+
 // again returns when to look for stale views again: never if there are none.
 func (r *rebuilder) again() <-chan time.Time {
 	if stale, _ := r.views.Stale(); len(stale) > 0 {
@@ -55,13 +71,13 @@ func (r *rebuilder) again() <-chan time.Time {
 	return nil
 }
 
-func (r *rebuilder) renew(ctx context.Context, stale []string) {
-	work, err := r.views.BeginRebuild(stale...)
+func (r *rebuilder) renew(ctx context.Context, views []string, why string) {
+	work, err := r.views.BeginRebuild(views...)
 	if err != nil {
 		return // somebody has begun one, of which these are part
 	}
 	_, served := r.views.Stale()
-	r.logger.Info("views are rebuilt, for another version of the program has written them", "views", work.Names(), "served-meanwhile", served)
+	r.logger.Info("views are rebuilt, for "+why, "views", work.Names(), "served-meanwhile", served)
 	r.do(ctx, work)
 }
 
