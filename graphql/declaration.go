@@ -9,6 +9,7 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
+	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/projections"
 )
@@ -30,6 +31,9 @@ type keptDeclaration struct {
 	identifier string
 	wanted     *declaration.Item // nil if the device is to have it no longer
 	told       *piece            // nil if the device has not told of it
+	withheld   bool
+	on         seen
+	channel    device.ChannelID
 }
 
 func (t *types) makeDeclaration() {
@@ -48,6 +52,7 @@ func (t *types) makeDeclaration() {
 	})
 	t.declaration = t.object("Declaration", "What devices are told to be, in Apple's declarative management.", t.declarationFields)
 	t.declarations = t.connection(t.declaration)
+	t.unsuitable = t.object("UnsuitableDevices", "Devices that are alike, and why something cannot work on them.", t.unsuitableFields)
 	t.deviceDeclaration = t.object("DeviceDeclaration", "How one declaration fares on a device.", deviceDeclarationFields)
 }
 
@@ -61,6 +66,9 @@ func (t *types) declarationFields() graphql.Fields {
 		"createdAt":   get("", must(timeScalar), func(d declared) any { return d.CreatedAt }),
 		"since":       get("When it got this content.", must(timeScalar), func(d declared) any { return d.Since }),
 		"putBy":       get("Who gave it this content.", must(graphql.String), func(d declared) any { return actorName(d.PutBy) }),
+		"unsuitable": field("On which devices it cannot work, as far as is known; those of its groups.", many(t.unsuitable), graphql.FieldConfigArgument{
+			"group": arg("The devices of this group instead, before it is assigned.", graphql.ID), "users": arg("And their users, not the devices.", graphql.Boolean),
+		}, unsuitableDevices),
 		"assignments": get("", many(t.assignment), func(d declared) any {
 			all := make([]assigned, len(d.Assigned))
 			for i, a := range d.Assigned {
@@ -102,6 +110,8 @@ func deviceDeclarationFields() graphql.Fields {
 		"active":      member("", "active", graphql.Boolean),
 		"valid":       member("valid, invalid or unknown.", "valid", graphql.String),
 		"reasons":     member("Why not, in Apple's words.", "reasons", jsonScalar),
+		"unsuitable":  ask("Why it cannot work there, as far as is known; null if nothing speaks against it.", graphql.String, whyUnsuitable),
+		"withheld":    get("It is not given to the device, which has not told that it takes such declarations.", must(graphql.Boolean), func(d keptDeclaration) any { return d.withheld }),
 		"settled":     get("The device has this very revision and finds it valid; or has it no longer, as is wanted.", must(graphql.Boolean), keptDeclaration.settled),
 	}
 }
@@ -118,19 +128,30 @@ func (d keptDeclaration) settled() any {
 	return said("server-token") == d.wanted.ServerToken && said("valid") == "valid"
 }
 
-// deviceDeclarations lists what a device is to have and what it told that it has, both at its moment.
 func deviceDeclarations(ctx context.Context, r *run, s seen) (any, error) {
-	wanted, err := r.Views.Wanted(ctx, s.ID, "", s.when.at)
+	return r.declarationsOf(ctx, s, "")
+}
+
+func userDeclarations(ctx context.Context, r *run, u user) (any, error) {
+	return r.declarationsOf(ctx, u.of, u.ID)
+}
+
+// declarationsOf lists what a channel is to have, what it is not given of that, and what it told that it has, all at its moment.
+func (r *run) declarationsOf(ctx context.Context, s seen, channel device.ChannelID) (any, error) {
+	wanted, err := r.Views.Wanted(ctx, s.ID, channel, s.when.at)
 	if err != nil {
 		return nil, err
 	}
-	told, err := r.pieces(ctx, s, "declaration.")
+	told, err := r.pieces(ctx, s, projections.ChannelPrefix(channel)+"declaration.")
 	if err != nil {
 		return nil, err
 	}
 	all := []keptDeclaration{}
 	for _, item := range wanted.Set().Items {
-		all = append(all, keptDeclaration{identifier: item.Identifier, wanted: &item})
+		all = append(all, keptDeclaration{identifier: item.Identifier, wanted: &item, on: s, channel: channel})
+	}
+	for _, item := range wanted.Withheld() {
+		all = append(all, keptDeclaration{identifier: item.Identifier, wanted: &item, withheld: true, on: s, channel: channel})
 	}
 	for _, p := range told {
 		at := len(all)

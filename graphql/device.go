@@ -169,12 +169,13 @@ func (t *types) deviceFields() graphql.Fields {
 
 func (t *types) userFields() graphql.Fields {
 	return graphql.Fields{
-		"id":         get("The pseudonym under which the log knows this channel.", must(graphql.ID), func(u user) any { return string(u.ID) }),
-		"userId":     get("As Apple's protocol names this user; give it as userId.", graphql.String, func(u user) any { return orNull(u.UserID) }),
-		"shortName":  get("", graphql.String, func(u user) any { return orNull(u.ShortName) }),
-		"longName":   get("", graphql.String, func(u user) any { return orNull(u.LongName) }),
-		"status":     get("", must(t.status), func(u user) any { return string(u.Status) }),
-		"lastSeenAt": get("", timeScalar, func(u user) any { return u.LastSeenAt }),
-		"hold":       t.userHold(),
+		"id":           get("The pseudonym under which the log knows this channel.", must(graphql.ID), func(u user) any { return string(u.ID) }),
+		"userId":       get("As Apple's protocol names this user; give it as userId.", graphql.String, func(u user) any { return orNull(u.UserID) }),
+		"shortName":    get("", graphql.String, func(u user) any { return orNull(u.ShortName) }),
+		"longName":     get("", graphql.String, func(u user) any { return orNull(u.LongName) }),
+		"status":       get("", must(t.status), func(u user) any { return string(u.Status) }),
+		"lastSeenAt":   get("", timeScalar, func(u user) any { return u.LastSeenAt }),
+		"hold":         t.userHold(),
+		"declarations": ask("What the user is to have, and what the device told of it.", many(t.deviceDeclaration), userDeclarations),
 	}
 }

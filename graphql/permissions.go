@@ -147,6 +147,7 @@ var permissions = map[string]permission{
 	"DeclarationConnection": read,
 	"DeclarationEdge":       read,
 	"DeviceDeclaration":     read,
+	"UnsuitableDevices":     read,
 	"WantedThing":           read,
 	"WantedThingConnection": read,
 	"WantedThingEdge":       read,

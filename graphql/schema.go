@@ -30,7 +30,7 @@ type types struct {
 	secret, masterKey, disclosure, escrow, update, updateStep, fleetUpdate *graphql.Object
 	parameter, support                                                     *graphql.Object
 	group, groups, regrouped                                               *graphql.Object
-	assignment, declaration, declarations, deviceDeclaration               *graphql.Object
+	assignment, declaration, declarations, deviceDeclaration, unsuitable   *graphql.Object
 
 	thingKind, thingState, standingState             *graphql.Enum
 	wanted, wantedThings, wantedAssignment, standing *graphql.Object

@@ -34,6 +34,17 @@ type Wanted struct {
 // Set returns the channel's set.
 func (w Wanted) Set() declaration.Set { return declaration.NewSet(w.Assigned, w.Client) }
 
+// Withheld returns those declarations that are assigned to the channel and not given to it, for its client has not told
+// that it takes such.
+func (w Wanted) Withheld() (items []declaration.Item) {
+	for _, item := range w.Assigned {
+		if !w.Client.Takes(item.Type) {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
 const declarationColumns = `d.id, d.type, d.token, d.activates, d.shown, c.time, s.time, a.kind, a.ident, a.name, a.role FROM declarations d
 	JOIN timeline c ON c.position = d.created JOIN timeline s ON s.position = d.since LEFT JOIN actors a ON a.id = d.actor`
 

@@ -148,6 +148,9 @@ func (f *facts) tokenUpdated(tx Tx, r *record, e device.TokenUpdated) error {
 	return f.say(tx, r, identityFacts(e.Identity)...)
 }
 
+// ChannelPrefix returns how the keys of those facts begin that a channel has told of itself; the device's own have no prefix.
+func ChannelPrefix(channel device.ChannelID) string { return userPrefix(channel) }
+
 func userPrefix(channel device.ChannelID) string {
 	if channel == "" {
 		return ""

@@ -52,6 +52,8 @@ func limit(s *Support, words []string) error {
 			s.SharedIPad = value
 		case "shared-channels":
 			s.SharedChannels = strings.Split(value, "+")
+		case "enrolments":
+			s.Enrolments = strings.Split(value, "+")
 		case "user-enrolment":
 			s.UserEnrolment = value
 		default:

@@ -35,10 +35,11 @@ type Support struct {
 	SupervisedLater bool     // macOS: newer pages ask for supervision, which a Mac's enrolment brings since macOS 11
 	Automated       bool     // enrolled by Automated Device Enrolment
 	UserApproved    bool     // macOS: a user approved the enrolment
-	Channels        []string // of macOS: device, user
+	Channels        []string // of commands on macOS alone: device, user
 	SharedIPad      string   // allowed, required, forbidden or ignored; empty if not stated
 	SharedChannels  []string // of a Shared iPad: device, user
 	UserEnrolment   string   // allowed, required, forbidden or ignored; empty if not stated
+	Enrolments      []string // of declarations: supervised, device (not supervised), user, local; any will do; all if empty
 }
 
 // A Need says that some keys belong together.

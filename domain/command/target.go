@@ -116,6 +116,9 @@ func (t Target) meets(what string, s Support) error {
 			return domain.Refusef(domain.Conflict, "%s %s", what, c.needs)
 		}
 	}
+	if !t.enrolledAs(s.Enrolments) {
+		return domain.Refusef(domain.Conflict, "%s is not for this kind of enrolment: the device must be %s", what, list(enrolmentsInWords(s.Enrolments)))
+	}
 	if t.Rights == 0 || t.UserEnrolment == Yes {
 		return nil // not known, or all that a User Enrolment allows
 	}
@@ -126,6 +129,32 @@ func (t Target) meets(what string, s Support) error {
 		}
 	}
 	return nil
+}
+
+// enrolledAs reports whether the target is, or may be, enrolled in one of these ways.
+func (t Target) enrolledAs(ways []string) bool {
+	if len(ways) == 0 {
+		return true
+	}
+	for way, may := range map[string]bool{
+		"user":       t.UserEnrolment != No,
+		"supervised": t.UserEnrolment != Yes && t.Supervised != No,
+		"device":     t.UserEnrolment != Yes && t.Supervised != Yes,
+	} {
+		if may && slices.Contains(ways, way) {
+			return true
+		}
+	}
+	return false
+}
+
+func enrolmentsInWords(ways []string) (words []string) {
+	for _, way := range ways {
+		if text, known := map[string]string{"supervised": "supervised", "device": "enrolled without supervision", "user": "in a User Enrolment"}[way]; known {
+			words = append(words, text)
+		}
+	}
+	return words
 }
 
 // keys refuses keys and values that the target does not have, and asks for those that its platform demands.

@@ -10,8 +10,9 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 )
 
+const enforcement = "com.apple.configuration.softwareupdate.enforcement.specific"
+
 func TestAPayloadIsCheckedAgainstApplesKeys(t *testing.T) {
-	const passcode, enforcement = "com.apple.configuration.passcode.settings", "com.apple.configuration.softwareupdate.enforcement.specific"
 	for _, c := range []struct{ kind, payload, because string }{
 		{passcode, `{"RequirePasscode":true,"MinimumLength":6}`, ""},
 		{passcode, `{"MinimumLength":17}`, "MinimumLength"},
