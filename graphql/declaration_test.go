@@ -12,7 +12,9 @@ import (
 // declares lets a device report its status.
 func (h *house) declares(udid, status string) {
 	h.t.Helper()
-	h.does(udid, nil, func(d device.Device, _ time.Time) ([]domain.Event, error) { return d.ReportDeclarationStatus("", []byte(status)) })
+	h.does(udid, nil, func(d device.Device, _ time.Time) ([]domain.Event, error) {
+		return d.ReportDeclarationStatus("", []byte(status))
+	})
 }
 
 func TestADeclarationSaysOnWhichDevicesItCannotWork(t *testing.T) {
