@@ -2,6 +2,7 @@ package graphql
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"strings"
 
@@ -189,6 +190,13 @@ func (t *types) declarationMutations() graphql.Fields {
 				"payload":   arg("An object of Apple's keys.", must(jsonScalar)),
 				"unchecked": arg("It is put though Apple's keys would refuse it; administrators only. The log keeps what was wrong.", graphql.Boolean),
 			}), putDeclaration),
+		"putDeclarationData": root("Gives a declaration data that the server gives out itself, to the devices that are to have it and nobody else: an asset, or a profile of com.apple.configuration.legacy.",
+			must(t.declaration), with(id, graphql.FieldConfigArgument{
+				"type":        {Type: graphql.String, DefaultValue: "com.apple.asset.data", Description: "As Apple spells it."},
+				"contentType": arg("E.g. application/json; may be left out of a profile.", graphql.String),
+				"data":        arg("In base64; at most 655360 bytes.", must(graphql.String)),
+				"payload":     arg("Apple's other keys, without Reference or ProfileURL.", jsonScalar),
+			}), putDeclarationData),
 		"assignDeclaration":   root("Has a group's devices, or their users, have a declaration.", must(t.declaration), whom, assignDeclaration),
 		"unassignDeclaration": root("Takes a declaration from a group.", must(t.declaration), whom, unassignDeclaration),
 		"withdrawDeclaration": root("Takes a declaration from everybody; its history stays. Null if there is none any more.", t.declaration,
@@ -203,6 +211,22 @@ func putDeclaration(ctx context.Context, r *run, a args) (any, error) {
 	}
 	unchecked, _ := a["unchecked"].(bool)
 	at, err := r.Declarations.Put(ctx, r.caller, a.text("identifier"), strings.TrimSpace(a.text("type")), payload, unchecked)
+	return r.declared(ctx, a, at, err)
+}
+
+func putDeclarationData(ctx context.Context, r *run, a args) (any, error) {
+	data, err := base64.StdEncoding.DecodeString(a.text("data"))
+	if err != nil {
+		return nil, domain.Refusef(domain.Invalid, "the data are no base64")
+	}
+	var more json.RawMessage
+	if keys, given := a["payload"]; given && keys != nil {
+		if more, err = json.Marshal(keys); err != nil {
+			return nil, domain.Refusef(domain.Invalid, "the payload must be JSON")
+		}
+	}
+	content := declaration.Content{Type: a.text("contentType"), Data: data}
+	at, err := r.Declarations.PutData(ctx, r.caller, a.text("identifier"), strings.TrimSpace(a.text("type")), content, more)
 	return r.declared(ctx, a, at, err)
 }
 

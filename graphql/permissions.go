@@ -61,6 +61,7 @@ var permissions = map[string]permission{
 	"Mutation.removeFromGroup":     change,
 	"Mutation.deleteGroup":         change,
 	"Mutation.putDeclaration":      change,
+	"Mutation.putDeclarationData":  change,
 	"Mutation.assignDeclaration":   change,
 	"Mutation.unassignDeclaration": change,
 	"Mutation.withdrawDeclaration": change,

@@ -17,7 +17,8 @@ import (
 type Declarations struct {
 	Declarations *eventstore.Repository[declaration.Declaration, domain.Event]
 	Views        *projections.Views
-	Stamp        domain.Stamp // makes tokens of contents
+	Stamp        domain.Stamp // makes tokens of contents, and addresses of data
+	URL          string       // how devices reach the server, without a slash at the end
 }
 
 // Put gives a declaration its content. unchecked is for administrators. It returns the position after which views show it; 0 if nothing changed.
@@ -58,6 +59,17 @@ func (d *Declarations) decide(ctx context.Context, c Caller, id string, decide f
 	return change.Position, err
 }
 
+// PutData gives a declaration data that the server gives out itself. It returns the position after which views show it; 0 if
+// nothing changed.
+func (d *Declarations) PutData(ctx context.Context, c Caller, id, declarationType string, content declaration.Content, more json.RawMessage) (eventstore.Position, error) {
+	if err := declaration.CheckIdentifier(id); err != nil {
+		return 0, err
+	}
+	return d.decide(ctx, c, id, func(now declaration.Declaration) ([]domain.Event, error) {
+		return now.PutData(declarationType, content, more, d.Stamp.Of(declaration.Kind, id))
+	})
+}
+
 // Set returns what a channel is to have, and when that last changed.
 func (d *Declarations) Set(ctx context.Context, deviceID string, channel device.ChannelID) (declaration.Set, time.Time, error) {
 	wanted, err := d.Views.Wanted(ctx, deviceID, channel, projections.Now)
@@ -67,9 +79,13 @@ func (d *Declarations) Set(ctx context.Context, deviceID string, channel device.
 	return wanted.Set(), wanted.Changed, nil
 }
 
-// Document returns one declaration of a set as a device fetches it: the newest, even if it came after the set. found is
-// false if the set has none such, or it was withdrawn since.
-func (d *Declarations) Document(ctx context.Context, set declaration.Set, kind, id string) (text json.RawMessage, found bool, err error) {
+// Document returns one declaration of a channel's set as the device fetches it: the newest, even if it came after the set.
+// found is false if the set has none such, or it was withdrawn since.
+func (d *Declarations) Document(ctx context.Context, deviceID string, channel device.ChannelID, kind, id string) (text json.RawMessage, found bool, err error) {
+	set, _, err := d.Set(ctx, deviceID, channel)
+	if err != nil {
+		return nil, false, err
+	}
 	item, found := set.Find(kind, id)
 	if !found {
 		return nil, false, nil
@@ -79,7 +95,7 @@ func (d *Declarations) Document(ctx context.Context, set declaration.Set, kind, 
 		if err != nil || stored.Payload == nil {
 			return nil, false, err
 		}
-		item.Type, item.ServerToken, item.Payload = stored.Type, stored.ServerToken, stored.Payload
+		item.Type, item.ServerToken, item.Payload = stored.Type, stored.ServerToken, stored.At(d.address(deviceID, channel, id, stored.ServerToken))
 	}
 	return item.Document(), true, nil
 }

@@ -120,6 +120,7 @@ func (h *house) gather() {
 	h.groups = repository(h, group.Kind, group.Group.Evolve)
 	h.groups.Size = group.Size
 	h.declarations = repository(h, declaration.Kind, declaration.Declaration.Evolve)
+	h.declarations.Size, h.declarations.CacheSize = declaration.Size, 16<<20
 	h.wanted = repository(h, wanted.Kind, wanted.Thing.Evolve)
 	h.masterkeys = repository(h, masterkey.Kind, masterkey.MasterKey.Evolve)
 	h.escrows = repository(h, escrow.Kind, escrow.Escrow.Evolve)

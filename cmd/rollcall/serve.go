@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -193,7 +194,7 @@ func (s *server) openWeb() error {
 }
 
 func (s *server) mount(e *echo.Echo) error {
-	declared := &handlers.Declarations{Declarations: s.declarations, Views: s.views, Stamp: s.pseudonyms.Stamp}
+	declared := &handlers.Declarations{Declarations: s.declarations, Views: s.views, Stamp: s.pseudonyms.Stamp, URL: strings.TrimRight(s.URL, "/")}
 	many := &handlers.BulkOrders{Orders: s.bulks, Views: s.views}
 	door := &mdm.Door{
 		Declarations: declared, Bulk: many,

@@ -35,6 +35,7 @@ type Declaration struct {
 	Type        string
 	ServerToken string
 	Payload     json.RawMessage
+	Data        []byte       // that the server gives out for it
 	Assigned    []Assignment // sorted
 	Withdrawn   bool
 }
@@ -53,6 +54,7 @@ type Put struct {
 	Activates   []string        `json:",omitempty"`                 // the configurations that an activation names
 	Shown       json.RawMessage `seal:"personal" json:",omitempty"` // the payload for people, its secrets masked
 	Payload     json.RawMessage `seal:"secret" json:",omitempty"`
+	Data        []byte          `seal:"secret" json:",omitempty"` // that the server itself gives out for it: the payload refers to them
 }
 
 // An Assigned says that a group's devices, or their users, are to have the declaration.
@@ -115,6 +117,13 @@ func Kinds() []string { return []string{"activation", "asset", "configuration", 
 // The payload is checked against Apple's keys; unchecked takes it all the same, and says what was wrong. stamp makes the
 // token of the content.
 func (d Declaration) Put(declarationType string, payload json.RawMessage, unchecked bool, stamp domain.Stamp) ([]domain.Event, error) {
+	if _, here := refersTo(payload); here {
+		return nil, domain.WithHint(domain.Refusef(domain.Invalid, "addresses that begin with %s are the server's own", kept), "putDeclarationData gives a declaration data that the server gives out")
+	}
+	return d.put(declarationType, payload, nil, unchecked, stamp)
+}
+
+func (d Declaration) put(declarationType string, payload json.RawMessage, data []byte, unchecked bool, stamp domain.Stamp) ([]domain.Event, error) {
 	if KindOf(declarationType) == "" {
 		return nil, domain.WithHint(domain.Refusef(domain.Invalid, "%.100q is no type of declaration", declarationType),
 			"types look like com.apple.configuration.passcode.settings")
@@ -142,7 +151,7 @@ func (d Declaration) Put(declarationType string, payload json.RawMessage, unchec
 	if err != nil {
 		return nil, err
 	}
-	return []domain.Event{Put{declarationType, stamp(declarationType, string(content)), against, activates, shown, content}}, nil
+	return []domain.Event{Put{declarationType, stamp(declarationType, string(content)), against, activates, shown, content, data}}, nil
 }
 
 // Assign decides what follows when a group is to have the declaration.
@@ -201,7 +210,7 @@ func (d Declaration) Evolve(e domain.Event, _ time.Time) Declaration {
 		if d.Withdrawn {
 			d = Declaration{}
 		}
-		d.Type, d.ServerToken, d.Payload = e.Type, e.ServerToken, e.Payload
+		d.Type, d.ServerToken, d.Payload, d.Data = e.Type, e.ServerToken, e.Payload, e.Data
 	case Assigned:
 		d.Assigned = slices.Concat(d.Assigned, []Assignment{e.Assignment})
 		slices.SortFunc(d.Assigned, order)

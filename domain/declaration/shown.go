@@ -3,6 +3,7 @@ package declaration
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/command"
@@ -27,10 +28,22 @@ func forPeople(declarationType string, payload json.RawMessage) (shown json.RawM
 		}
 	}
 	mask(value)
+	hide(value)
 	if shown, err = json.Marshal(value); err != nil {
 		return nil, nil, domain.Refusef(domain.Invalid, "the payload cannot be written as JSON")
 	}
 	return shown, activates, nil
+}
+
+// hide masks what would betray, by being tried, the data that the server gives out.
+func hide(value map[string]any) {
+	if address, is := value["ProfileURL"].(string); is && strings.HasPrefix(address, kept) {
+		value["ProfileURL"] = kept
+	}
+	reference, is := value["Reference"].(map[string]any)
+	if address, has := reference["DataURL"].(string); is && has && strings.HasPrefix(address, kept) {
+		reference["DataURL"], reference["Hash-SHA-256"] = kept, command.Mask
+	}
 }
 
 func names(value any) (all []string, err error) {

@@ -111,7 +111,7 @@ type BootstrapTokenReleased struct {
 // A DeclarationsFetched says that a channel has asked for declarative management data.
 type DeclarationsFetched struct {
 	Channel  ChannelID `json:",omitempty"`
-	Endpoint string    // tokens, declaration-items or declaration/kind/identifier
+	Endpoint string    // tokens, declaration-items, declaration/kind/identifier, or data/identifier: what the server gives out for one
 	Found    bool
 }
 

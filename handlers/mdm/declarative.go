@@ -11,6 +11,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/handlers"
 )
 
 // maxEndpoint is how long an endpoint may be, in bytes. An identifier has 64 at most, perhaps percent-encoded.
@@ -53,16 +54,17 @@ func (d *Door) declarations(r *request, endpoint, kind, identifier string) (answ
 
 // declared returns the document that a channel asks for; found is false if it is to have no such declaration.
 func (d *Door) declared(r *request, endpoint, kind, identifier string) (text json.RawMessage, found bool, err error) {
+	if kind != "" {
+		return d.Declarations.Document(r.ctx, r.sender.device, r.sender.channel, kind, identifier)
+	}
 	set, changed, err := d.Declarations.Set(r.ctx, r.sender.device, r.sender.channel)
 	switch {
 	case err != nil:
 		return nil, false, err
 	case endpoint == "tokens":
 		return set.Tokens(changed), true, nil
-	case endpoint == "declaration-items":
-		return set.Manifest(), true, nil
 	}
-	return d.Declarations.Document(r.ctx, set, kind, identifier)
+	return set.Manifest(), true, nil
 }
 
 // nothingDeclared has no declarations for anybody.
@@ -72,8 +74,12 @@ func (nothingDeclared) Set(context.Context, string, device.ChannelID) (declarati
 	return declaration.NewSet(nil, declaration.Capabilities{}), time.Time{}, nil
 }
 
-func (nothingDeclared) Document(context.Context, declaration.Set, string, string) (json.RawMessage, bool, error) {
+func (nothingDeclared) Document(context.Context, string, device.ChannelID, string, string) (json.RawMessage, bool, error) {
 	return nil, false, nil
+}
+
+func (nothingDeclared) Download(context.Context, string, string) (handlers.Download, bool, error) {
+	return handlers.Download{}, false, nil
 }
 
 func (d *Door) declarationStatus(r *request) (answer, error) {

@@ -27,6 +27,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/handlers"
 )
 
 // What the door's bounds are if none are set.
@@ -45,7 +46,8 @@ type Pseudonyms interface {
 // Declarations say what a channel is to have. *handlers.Declarations does.
 type Declarations interface {
 	Set(ctx context.Context, deviceID string, channel device.ChannelID) (declaration.Set, time.Time, error)
-	Document(ctx context.Context, set declaration.Set, kind, identifier string) (text json.RawMessage, found bool, err error)
+	Document(ctx context.Context, deviceID string, channel device.ChannelID, kind, identifier string) (text json.RawMessage, found bool, err error)
+	Download(ctx context.Context, deviceID, mark string) (download handlers.Download, found bool, err error)
 }
 
 // Bodies of orders to many devices stand once, for all of them. *handlers.BulkOrders knows them.
@@ -106,6 +108,8 @@ func (d *Door) Mount(g *echo.Group) {
 			g.Add(method, path, notAllowed)
 		}
 	}
+	g.GET("/data/:mark", d.data)
+	g.HEAD("/data/:mark", d.data)
 }
 
 func notAllowed(c echo.Context) error {
