@@ -113,6 +113,7 @@ var libraries = map[string][]string{
 	"github.com/graphql-go/graphql":                 {"graphql"},
 	"github.com/smallstep/pkcs7":                    {"handlers"},
 	"software.sslmate.com/src/go-pkcs12":            {"handlers/cms"},
+	"github.com/smallstep/scep":                     {"handlers/scep"},
 	"zombiezen.com/go/sqlite":                       {"eventstore/embedded", "eventstore/seal", "projections"},
 	"modernc.org/sqlite":                            {"eventstore/embedded", "eventstore/seal", "projections"},
 	"github.com/klauspost/compress":                 {"eventstore/embedded", "eventstore/seal", "tests/dictionary"},

@@ -92,6 +92,9 @@ func (h *host) url() string { return "http://" + h.address }
 // start starts the program and waits until it is ready.
 func (h *host) start() {
 	h.t.Helper()
+	if err := giveRoot(h.data); err != nil {
+		h.t.Fatal(err)
+	}
 	h.process = exec.Command(program, append(serveFlags(h.data, h.address, h.caFile), h.more...)...)
 	h.process.Env = append(os.Environ(), h.env...)
 	h.process.Stdout, h.process.Stderr = &h.said, &h.said

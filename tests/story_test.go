@@ -170,6 +170,9 @@ func (s *story) serve(_ io.Writer, args []string) error {
 	if s.apple != nil {
 		flags = append(flags, "--apns", s.apple.url(), "--apns-ca", s.apple.rootFile)
 	}
+	if err := giveRoot(filepath.Join(s.dir, "data")); err != nil {
+		return err
+	}
 	if s.output, err = os.OpenFile(filepath.Join(s.dir, "server.out"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600); err != nil {
 		return err
 	}

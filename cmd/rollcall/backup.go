@@ -34,7 +34,8 @@ func (c *backupCmd) Run(ctx context.Context) error {
 	databases, files := []string{log}, extra
 	if c.WithKeys {
 		databases = append(databases, "keys.db")
-		files = append(files, "master.key", "master-key.from", "index.key", "device-ca.pem", "device-ca.key", signerCert, signerKey, ledger.KeyFile, ledger.PublicFile)
+		files = append(files, "master.key", "master-key.from", "index.key", signerCert, signerKey, ledger.KeyFile, ledger.PublicFile)
+		files = append(files, rootFiles(c.Data)...)
 	}
 	for _, name := range databases {
 		if _, err := os.Stat(filepath.Join(c.To, name)); err == nil {

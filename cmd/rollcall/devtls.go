@@ -12,36 +12,8 @@ import (
 	"math/big"
 	"net"
 	"net/url"
-	"os"
-	"path/filepath"
 	"time"
 )
-
-// authority makes what is missing: the device CA of a data directory, whose certificate and key are PEM files.
-// It returns the certificate's file.
-func authority(dir string) (string, error) {
-	certFile, keyFile := filepath.Join(dir, "device-ca.pem"), filepath.Join(dir, "device-ca.key")
-	if _, err := os.Stat(certFile); err == nil {
-		return certFile, nil
-	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return "", fmt.Errorf("make the device CA's key: %w", err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: serial(), Subject: pkix.Name{CommonName: "Rollcall Device CA"},
-		NotBefore: time.Now().Add(-10 * time.Minute), NotAfter: time.Now().AddDate(10, 0, 0),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return "", fmt.Errorf("make the device CA: %w", err)
-	}
-	if err := writeKey(keyFile, key); err != nil {
-		return "", err
-	}
-	return certFile, writePEM(certFile, "CERTIFICATE", der)
-}
 
 // devCertificate makes a self-signed certificate for the URL's host, for trying things out.
 func devCertificate(address string) (tls.Certificate, error) {
@@ -73,7 +45,7 @@ func serial() *big.Int {
 	return n
 }
 
-func writeKey(file string, key *ecdsa.PrivateKey) error {
+func writeKey(file string, key any) error {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return fmt.Errorf("encode a key: %w", err)

@@ -10,14 +10,18 @@ import (
 	"time"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/authority"
 	"github.com/rollcall-mdm/rollcall/domain/bulk"
 	"github.com/rollcall-mdm/rollcall/domain/catalog"
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
+	"github.com/rollcall-mdm/rollcall/domain/challenge"
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/enrollment"
 	"github.com/rollcall-mdm/rollcall/domain/escrow"
 	"github.com/rollcall-mdm/rollcall/domain/export"
 	"github.com/rollcall-mdm/rollcall/domain/group"
+	"github.com/rollcall-mdm/rollcall/domain/issuance"
 	"github.com/rollcall-mdm/rollcall/domain/masterkey"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
@@ -50,6 +54,10 @@ type house struct {
 
 	devices      *eventstore.Repository[device.Device, domain.Event]
 	certificates *eventstore.Repository[certificate.Certificate, domain.Event]
+	authorities  *eventstore.Repository[authority.Authority, domain.Event]
+	issuances    *eventstore.Repository[issuance.Issuance, domain.Event]
+	challenges   *eventstore.Repository[challenge.Challenge, domain.Event]
+	invitations  *eventstore.Repository[enrollment.Invitation, domain.Event]
 	strangers    *eventstore.Repository[mdm.Nobody, domain.Event]
 	operators    *eventstore.Repository[operator.Token, domain.Event]
 	pushcerts    *eventstore.Repository[pushcert.PushCertificate, domain.Event]
@@ -112,7 +120,14 @@ func (h *house) gather() {
 	h.devices.Size, h.devices.Snapshots, h.devices.CacheSize = device.Size, h.snapshots, 32<<20
 	h.certificates = repository(h, certificate.Kind, certificate.Certificate.Evolve)
 	h.certificates.CacheSize = 8 << 20
-	h.certificates.Size = func(certificate.Certificate) int { return 200 }
+	h.certificates.Size = func(certificate.Certificate) int { return 300 }
+	h.authorities = repository(h, authority.Kind, authority.Authority.Evolve)
+	h.issuances = repository(h, issuance.Kind, issuance.Issuance.Evolve)
+	h.issuances.CacheSize, h.issuances.Size = 1<<20, func(issuance.Issuance) int { return 2 << 10 }
+	h.challenges = repository(h, challenge.Kind, challenge.Challenge.Evolve)
+	h.challenges.CacheSize = 1 << 20
+	h.invitations = repository(h, enrollment.Kind, enrollment.Invitation.Evolve)
+	h.invitations.CacheSize, h.invitations.Size = 8<<20, func(enrollment.Invitation) int { return 16 << 10 }
 	h.strangers = repository(h, stranger.Kind, mdm.Nobody.Evolve)
 	h.operators = repository(h, operator.Kind, operator.Token.Evolve)
 	h.pushcerts = repository(h, pushcert.Kind, pushcert.PushCertificate.Evolve)

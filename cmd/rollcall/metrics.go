@@ -33,6 +33,7 @@ type metrics struct {
 	connects  *prometheus.CounterVec
 	refused   *prometheus.CounterVec
 	pushes    *prometheus.CounterVec
+	scep      *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -49,9 +50,10 @@ func newMetrics() *metrics {
 		connects:  counters("reports_total", "Reports on the command channel that were answered with 200.", "status"),
 		refused:   counters("messages_refused_total", "Messages that were refused at the devices' door.", "reason"),
 		pushes:    counters("pushes_total", "Attempts to wake a device.", "topic", "reason"),
+		scep:      counters("scep_requests_total", "Requests at the door where devices get their certificates.", "operation", "outcome"),
 	}
 	m.registry.MustRegister(m.appends, m.conflicts, m.events, m.bytes, m.failures, m.batch, m.fsync,
-		m.checkins, m.connects, m.refused, m.pushes,
+		m.checkins, m.connects, m.refused, m.pushes, m.scep,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -106,6 +108,10 @@ func (m *metrics) door() mdm.Observe {
 }
 
 func (m *metrics) pushed(topic, outcome string) { m.pushes.WithLabelValues(topic, outcome).Inc() }
+
+func (m *metrics) certified(operation, outcome string) {
+	m.scep.WithLabelValues(operation, outcome).Inc()
+}
 
 func count(v *prometheus.CounterVec) func(string) {
 	return func(label string) { v.WithLabelValues(label).Inc() }

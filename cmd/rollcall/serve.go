@@ -59,6 +59,8 @@ type server struct {
 	listener  net.Listener
 	ready     gate
 	ledger    *ledger.Ledger
+	authority *handlers.Authority
+	vouchers  *handlers.Challenges
 
 	custodian       *custodian
 	control         *http.Server // of the command line
@@ -133,19 +135,11 @@ func (s *server) openIdentity(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	own, err := authority(s.dir)
-	if err != nil {
-		return err
-	}
-	roots, err := pool("--device-ca", append([]string{own}, s.DeviceCA...)...)
-	if err != nil {
-		return err
-	}
-	s.identity = &mdm.Identity{Methods: s.Identity, Authorities: roots, TrustedProxies: proxies}
+	s.identity = &mdm.Identity{Methods: s.Identity, TrustedProxies: proxies}
 	if err := s.identity.Check(); err != nil {
 		return fmt.Errorf("--identity: %w", err)
 	}
-	return s.recordTrust(ctx, append([]string{own}, s.DeviceCA...)...)
+	return s.openAuthority(ctx)
 }
 
 func (s *server) openPush() error {
@@ -204,7 +198,11 @@ func (s *server) mount(e *echo.Echo) error {
 	if err := s.furnish(door); err != nil {
 		return err
 	}
+	door.Revoked = s.authority.Revoked
 	door.Mount(e.Group("/mdm"))
+	if err := s.mountSCEP(e); err != nil {
+		return err
+	}
 
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	e.GET("/readyz", s.readyz)
@@ -269,6 +267,7 @@ func (s *server) run(ctx context.Context) error {
 	g.Go(func() error { return s.rebuilder.run(ctx) })
 	g.Go(func() error { return s.work(ctx) })
 	g.Go(func() error { return s.ledger.Run(ctx) })
+	g.Go(func() error { return s.again(ctx, "revocations elsewhere are not seen for now", s.authority.Run) })
 	if s.index != nil {
 		g.Go(func() error { return s.again(ctx, "the ledger's index does not go on for now", s.index) })
 	}

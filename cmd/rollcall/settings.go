@@ -40,6 +40,7 @@ type settings struct {
 	LogFormat string        `name:"log-format" enum:"text,json" default:"text" help:"text or json."`
 	checkIns
 	signing
+	identities
 	LogLevel string `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 }
 
@@ -81,7 +82,7 @@ func (s *settings) check() error {
 	if err := s.signing.check(); err != nil {
 		return err
 	}
-	return s.checkIns.check()
+	return errors.Join(s.identities.check(), s.checkIns.check())
 }
 
 // witnesses are who is sent checkpoints.

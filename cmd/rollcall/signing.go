@@ -60,7 +60,7 @@ func (s signing) signer(dir string) (*cms.Signer, error) {
 // newSigner makes a key, and a certificate under the device CA that is good for signing and for nothing else, least of all
 // as a device's identity. Its file is written last: whoever finds it finds the key.
 func newSigner(dir, certFile, keyFile string) error {
-	if _, err := authority(dir); err != nil {
+	if err := ensureRoot(dir); err != nil {
 		return err
 	}
 	ca, err := readSigner(filepath.Join(dir, "device-ca.pem"), filepath.Join(dir, "device-ca.key"))

@@ -15,15 +15,7 @@ import (
 
 // recordTrust tells the log whom the server believes about devices from now on, if that is news: whoever checks a
 // device's signature later finds the authority of that day.
-func (s *server) recordTrust(ctx context.Context, files ...string) error {
-	var all []trust.Authority
-	for _, file := range files {
-		some, err := authorities(file)
-		if err != nil {
-			return err
-		}
-		all = append(all, some...)
-	}
+func (s *server) recordTrust(ctx context.Context, all []trust.Authority) error {
 	meta := eventstore.Meta{Actor: eventstore.Actor{Kind: eventstore.ByWorker, ID: "server", Name: "server"}}
 	_, err := repository(s.house, trust.Kind, trust.Trust.Evolve).Update(ctx, trust.Devices, meta,
 		func(t trust.Trust, _ time.Time) ([]domain.Event, error) { return t.Configure(all), nil })
@@ -41,8 +33,12 @@ func authorities(file string) (all []trust.Authority, err error) {
 	}
 	for block, rest := pem.Decode(rest); block != nil; block, rest = pem.Decode(rest) {
 		if c, err := x509.ParseCertificate(block.Bytes); err == nil && block.Type == "CERTIFICATE" {
-			all = append(all, trust.Authority{Subject: c.Subject.String(), NotAfter: c.NotAfter.UTC(), Certificate: c.Raw})
+			all = append(all, believed(c))
 		}
 	}
 	return all, nil
+}
+
+func believed(c *x509.Certificate) trust.Authority {
+	return trust.Authority{Subject: c.Subject.String(), NotAfter: c.NotAfter.UTC(), Certificate: c.Raw}
 }

@@ -80,6 +80,7 @@ type Root struct {
 	Subject     string
 	NotBefore   time.Time
 	NotAfter    time.Time
+	Certificate []byte // DER
 }
 
 // A Revocation is a certificate that is believed no longer.
@@ -94,6 +95,7 @@ type Revocation struct {
 // An Authority is what its events tell.
 type Authority struct {
 	Roots   []Root                // in force, the issuing one last
+	Retired []string              // fingerprints of roots that are no longer
 	Revoked map[string]Revocation // by the certificate's fingerprint
 }
 
@@ -103,6 +105,11 @@ func (a Authority) Issuing() (Root, bool) {
 		return Root{}, false
 	}
 	return a.Roots[len(a.Roots)-1], true
+}
+
+// Knows reports whether the root is in force, or was once.
+func (a Authority) Knows(fingerprint string) bool {
+	return slices.Contains(a.Retired, fingerprint) || slices.ContainsFunc(a.Roots, func(r Root) bool { return r.Fingerprint == fingerprint })
 }
 
 // Install decides what follows when a root is to issue from now on. One that issues already is no news; one that was
@@ -148,9 +155,10 @@ func (a Authority) Revoke(r CertificateRevoked) ([]domain.Event, error) {
 func (a Authority) Evolve(e domain.Event, at time.Time) Authority {
 	switch e := e.(type) {
 	case RootInstalled:
-		a.Roots = append(a.without(e.Fingerprint), Root{e.Fingerprint, e.Subject, e.NotBefore, e.NotAfter})
+		a.Roots = append(a.without(e.Fingerprint), Root{e.Fingerprint, e.Subject, e.NotBefore, e.NotAfter, e.Certificate})
 	case RootRetired:
 		a.Roots = a.without(e.Fingerprint)
+		a.Retired = append(slices.Clip(a.Retired), e.Fingerprint)
 	case CertificateRevoked:
 		revoked := make(map[string]Revocation, len(a.Revoked)+1)
 		maps.Copy(revoked, a.Revoked)

@@ -75,6 +75,9 @@ func TestTheNewestRootIssuesAndTheOldOneStaysInForce(t *testing.T) {
 	if len(before.Revoked) != 1 || len(after.Revoked) != 2 || len(before.Roots) != 1 {
 		t.Error("what follows has changed what was before")
 	}
+	if gone := after.Evolve(authority.RootRetired{Fingerprint: "old"}, noon); !gone.Knows("old") || !gone.Knows("next") || gone.Knows("other") {
+		t.Error("it forgets which roots there were")
+	}
 	if r, found := (authority.Authority{}).Issuing(); found {
 		t.Errorf("%+v issues where there is none", r)
 	}

@@ -28,6 +28,14 @@ func (p Pseudonyms) Device(id string) string { return p.hash("device", id) }
 // Channel returns the pseudonym of a user's channel on a device. The same user has another one on each device.
 func (p Pseudonyms) Channel(id, user string) string { return p.hash("channel", id, user) }
 
+// Derive returns a key for another purpose, which tells nothing about this one. Servers that share pseudonyms share it.
+func (p Pseudonyms) Derive(purpose string) (key [32]byte) {
+	mac := hmac.New(sha256.New, p.key[:])
+	mac.Write([]byte("derive\x00" + purpose)) // no list of words begins so: its first word would be too long
+	mac.Sum(key[:0])
+	return key
+}
+
 // String keeps the key out of whatever prints it.
 func (Pseudonyms) String() string { return "pseudonyms" }
 

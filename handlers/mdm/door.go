@@ -74,6 +74,8 @@ type Door struct {
 	Voucher         *Voucher        // for sign-in with Managed Apple Accounts; nobody is vouched for if nil
 	ReturnToService ReturnToService // not offered if zero
 
+	Revoked func(fingerprint string) bool // whether a certificate is believed no longer, by the SHA-256 of its DER, hex; none is if nil
+
 	KeepAll          bool  // the exact bytes of every message from which an event follows, signed or not
 	MaxBody          int64 // of a message, in bytes; 8 MiB if zero
 	KeptPerHour      int   // refused messages that are kept of one device or certificate in an hour; 60 if zero

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rollcall-mdm/rollcall/domain/device"
@@ -27,13 +28,21 @@ const (
 // same certificate.
 type Identity struct {
 	Methods        []string
-	Authorities    *x509.CertPool // roots that device certificates chain to
+	Authorities    *x509.CertPool // roots that device certificates chain to; Believe changes them while the door is open
 	TrustedProxies []netip.Prefix // peers whose certificate headers are believed; nobody else's are
 	Skew           time.Duration  // how far a certificate's start may lie ahead of our clock; 10 minutes if zero
 	Remembered     int            // verified certificates that are kept in mind, at some 400 bytes; 32,768 if zero
 
 	once  sync.Once
 	known *verified
+	roots atomic.Pointer[x509.CertPool] // instead of Authorities, once there are others
+}
+
+// Believe has device certificates chain to these roots from now on. What was verified before is verified anew.
+func (i *Identity) Believe(roots *x509.CertPool) {
+	i.once.Do(i.init)
+	i.roots.Store(roots)
+	i.known.forget()
 }
 
 // Check reports the first setting that cannot work.

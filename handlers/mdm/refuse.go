@@ -33,6 +33,9 @@ func (m *malformed) Error() string { return m.text }
 // errForeign says that the sender's certificate is not that of the device in whose name it speaks.
 var errForeign = errors.New("the certificate may not speak for this device")
 
+// errRevoked says that the sender's certificate is good no longer.
+var errRevoked = errors.New("the certificate was revoked")
+
 // A verdict is what a refused message is told, and how it is known.
 type verdict struct {
 	status int
@@ -61,6 +64,8 @@ func judge(err error) verdict {
 		return verdict{http.StatusRequestEntityTooLarge, "too-large", errTooLarge.Error()}
 	case errors.Is(err, errForeign):
 		return verdict{http.StatusBadRequest, "foreign-certificate", errForeign.Error()}
+	case errors.Is(err, errRevoked):
+		return verdict{http.StatusBadRequest, "revoked-certificate", errRevoked.Error()}
 	case errors.Is(err, errUnproved):
 		return verdict{http.StatusBadRequest, "unproved-user", errUnproved.Error()}
 	case errors.Is(err, errDeclined):
@@ -112,7 +117,7 @@ func (d *Door) shelf(r *request, err error) (whose string, keep keeper) {
 	if failed == nil && errors.Is(err, errForeign) && c.Device != r.sender.device {
 		d.suspectClone(r, c.Device)
 	}
-	if (errors.Is(err, errForeign) || errors.Is(err, errUnproved)) && d.exists(r, r.sender.device) {
+	if (errors.Is(err, errForeign) || errors.Is(err, errRevoked) || errors.Is(err, errUnproved)) && d.exists(r, r.sender.device) {
 		return r.sender.device, d.keepForeign
 	}
 	if failed == nil && d.exists(r, c.Device) {

@@ -82,6 +82,9 @@ func (d *Door) let(r *request, take func(*request) (answer, error)) (_ answer, e
 	if r.sender, err = d.sender(r.message); err != nil {
 		return answer{}, err
 	}
+	if d.Revoked != nil && d.Revoked(r.certificate.Fingerprint) {
+		return answer{}, errRevoked
+	}
 	return take(r)
 }
 

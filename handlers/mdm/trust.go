@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rollcall-mdm/rollcall/domain/device"
@@ -30,7 +31,10 @@ func (i *Identity) trust(shows []*x509.Certificate, now time.Time) (trusted, err
 	for _, c := range shows[1:] {
 		between.AddCert(c)
 	}
-	roots := i.Authorities
+	roots := i.roots.Load()
+	if roots == nil {
+		roots = i.Authorities
+	}
 	if roots == nil {
 		roots = x509.NewCertPool() // nil would mean the machine's own
 	}
@@ -93,6 +97,7 @@ type verified struct {
 	mu         sync.Mutex
 	half       int
 	young, old map[[sha256.Size]byte]trusted
+	forgotten  atomic.Int64 // how often all was
 }
 
 func newVerified(most int) *verified {
@@ -105,12 +110,21 @@ func (v *verified) recall(shown []byte, now time.Time, verify func() (trusted, e
 	if t, ok := v.get(key); ok && !now.Before(t.from) && !now.After(t.until) {
 		return t.Certificate, nil
 	}
+	before := v.forgotten.Load()
 	t, err := verify()
 	if err != nil {
 		return device.Certificate{}, err
 	}
-	v.put(key, t)
+	v.put(key, t, before)
 	return t.Certificate, nil
+}
+
+// forget drops all: whom to believe has changed.
+func (v *verified) forget() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.forgotten.Add(1)
+	v.old, v.young = nil, map[[sha256.Size]byte]trusted{}
 }
 
 func (v *verified) get(key [sha256.Size]byte) (trusted, bool) {
@@ -126,10 +140,13 @@ func (v *verified) get(key [sha256.Size]byte) (trusted, bool) {
 	return t, ok
 }
 
-func (v *verified) put(key [sha256.Size]byte, t trusted) {
+// put remembers what was verified, unless all was forgotten since it was begun.
+func (v *verified) put(key [sha256.Size]byte, t trusted, before int64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.keep(key, t)
+	if v.forgotten.Load() == before {
+		v.keep(key, t)
+	}
 }
 
 func (v *verified) keep(key [sha256.Size]byte, t trusted) {

@@ -1,0 +1,61 @@
+package mdm
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/rollcall-mdm/rollcall/domain/device"
+)
+
+// revoking is a door's word on what is revoked: one certificate at most.
+func revoking(door *Door) *atomic.Value {
+	var one atomic.Value
+	one.Store("")
+	door.Revoked = func(fingerprint string) bool { return fingerprint == one.Load() }
+	return &one
+}
+
+func TestARevokedCertificateSpeaksForNobody(t *testing.T) {
+	var revoked *atomic.Value
+	h := build(t, func(h *house) { revoked = revoking(h.door) })
+	g := h.enrolled("U1")
+	g.order("", "DeviceLock", "C1")
+	revoked.Store(certificateOf(g.id.cert).Fingerprint)
+	for path, keys := range map[string]map[string]any{
+		"/mdm/connect": {"Status": "Idle"},
+		"/mdm/checkin": {"MessageType": "Authenticate", "Topic": topic},
+		"/mdm":         {"MessageType": "CheckOut", "Topic": topic},
+	} {
+		before := len(g.history())
+		if w := g.say(400, path, keys); !strings.Contains(w.Body.String(), "revoked-certificate") {
+			t.Errorf("%s: it is told %s", path, w.Body)
+		}
+		refused, _ := last[device.IdentityRefused](g)
+		if refused.Certificate != certificateOf(g.id.cert).Fingerprint || !strings.Contains(refused.Reason, "revoked") || len(g.history()) != before+1 {
+			t.Errorf("%s: kept as %+v", path, refused)
+		}
+	}
+	h.enrolled("U2").report("Idle", "", nil) // others speak on
+	revoked.Store("")
+	if next := g.report("Idle", "", nil); next != "C1" {
+		t.Errorf("it was handed %q", next)
+	}
+}
+
+// Whom to believe may change while devices speak, also for certificates that were verified before.
+func TestRootsMayChangeWhileTheDoorIsOpen(t *testing.T) {
+	h := build(t, nil)
+	g := h.enrolled("U1")
+	next := newAuthority(t, "Next CA")
+	both := h.ca.pool()
+	both.AddCert(next.cert)
+	h.door.Identity.Believe(both)
+	g.report("Idle", "", nil)
+	young := &guest{h, next.issue(t, "U2"), map[string]any{"UDID": "U2"}}
+	young.authenticate()
+	young.token(nil)
+	h.door.Identity.Believe(next.pool())
+	young.report("Idle", "", nil)
+	g.say(400, "/mdm/connect", map[string]any{"Status": "Idle"})
+}
