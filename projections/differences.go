@@ -164,6 +164,13 @@ var dumps = []telling{
 	{"bulk_commands", `SELECT command, ordering FROM bulk_commands`, 2},
 	{"bulk_refused", `SELECT ordering, place, position, ` + named(devices, "device") + `, code, reason FROM bulk_refused`, 6},
 	{"holds", `SELECT ` + named(devices, "device") + `, command, ` + named(channels, "channel") + `, since, until, ` + actorText + `, reason FROM holds`, 7},
+	{"invitations", `SELECT id, position, ` + actorText + `, name, roads, rights, uses, expires, grouping, note, withdrawn, reason FROM invitations`, 12},
+	{"invitation_keys", `SELECT invitation, position, road, public_key FROM invitation_keys`, 4},
+	{"certificates", `SELECT fingerprint, place, serial, not_before, not_after, first, issued, issuer, public_key, session, road, invitation, follows, command, ` +
+		named(devices, "intended") + `, revoked, because, reason FROM certificates`, 18},
+	{"certificate_pins", `SELECT fingerprint, ` + named(devices, "device") + `, since, until FROM certificate_pins`, 4},
+	{"certificate_clones", `SELECT fingerprint, position FROM certificate_clones`, 2},
+	{"roots", `SELECT fingerprint, since, until, issuing, issued, subject, not_before, not_after, source FROM roots`, 9},
 	{"checkpoints", `SELECT view, version, position, time FROM checkpoints`, 4},
 	{"parked", `SELECT view, stream, position, error FROM parked`, 4},
 }

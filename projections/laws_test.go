@@ -40,6 +40,10 @@ func foldHistory(t *rapid.T, v *Views, h *history, size int) {
 
 // everything is all that can be asked as of a moment.
 type everything struct {
+	Invitations  []Invitation
+	Certificates [][]Certificate
+	Roots        []Root
+
 	Devices []Device
 	Users   map[string][]UserChannel
 	Facts   map[string][]Fact
@@ -92,7 +96,29 @@ func everythingAt(t *rapid.T, v *Views, asOf eventstore.Position) everything {
 	all.Updates, err = v.Updates(ctx, asOf)
 	check(err)
 	grouped(t, v, asOf, &all)
+	certified(t, v, asOf, &all)
 	return all
+}
+
+// certified asks for ways in, certificates and roots.
+func certified(t *rapid.T, v *Views, asOf eventstore.Position, all *everything) {
+	ctx, yes, no := context.Background(), true, false
+	ways, err := v.Invitations(ctx, asOf, Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all.Invitations = ways.Nodes()
+	for _, f := range []CertificateFilter{{}, {Device: "d1"}, {Revoked: &yes}, {Revoked: &no}, {Speaks: &yes}, {Speaks: &no}, {ExpiresBefore: noon.AddDate(0, 6, 0)}} {
+		f.AsOf = asOf
+		l, err := v.Certificates(ctx, f, Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Certificates = append(all.Certificates, l.Nodes())
+	}
+	if all.Roots, err = v.Roots(ctx, asOf); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // grouped asks for the groups, and checks that a group has the devices that say they are in it.
@@ -318,6 +344,10 @@ func TestPagesHaveNoGapsAndNoRepeats(t *testing.T) {
 		paged(t, n, func(p Page) (Listing[Entry], error) { return v.People(ctx, EventFilter{}, p) })
 		paged(t, n, func(p Page) (Listing[Declaration], error) { return v.Declarations(ctx, asOf, p) })
 		paged(t, n, func(p Page) (Listing[Group], error) { return v.Groups(ctx, asOf, p) })
+		paged(t, n, func(p Page) (Listing[Invitation], error) { return v.Invitations(ctx, asOf, p) })
+		paged(t, n, func(p Page) (Listing[Certificate], error) {
+			return v.Certificates(ctx, CertificateFilter{AsOf: asOf}, p)
+		})
 		paged(t, n, func(p Page) (Listing[Command], error) { return v.Commands(ctx, CommandFilter{}, p) })
 		paged(t, n, func(p Page) (Listing[Fact], error) { return v.History(ctx, "d1", "device.OSVersion", p) })
 		paged(t, n, func(p Page) (Listing[Device], error) {

@@ -37,6 +37,7 @@ type world struct {
 	things       map[string]wanted.Thing
 
 	certified map[string]bool // keys for push certificates that were asked for
+	identities // what is known of certificates
 
 	clock  time.Time
 	orders int
@@ -102,6 +103,7 @@ func (w *world) live(t *rapid.T) {
 		func() ([]domain.Event, error) { return nil, w.declare(t) },
 		func() ([]domain.Event, error) { return nil, w.orderMany(t) },
 		func() ([]domain.Event, error) { return w.declares(t, d, channel) },
+		func() ([]domain.Event, error) { return nil, w.certify(t) },
 	}
 	act := evenly(t, len(acts), "act")
 	if enrols := d.Status != device.StatusEnrolled; enrols && act > 2 && rapid.Bool().Draw(t, "enrols") {
@@ -114,7 +116,7 @@ func (w *world) live(t *rapid.T) {
 		return
 	}
 	by := ada
-	if act != 3 && act != 4 && act != 8 && act != 11 && act != 13 && act != 14 {
+	if act != 3 && act != 4 && act != 8 && act != 11 && act != 13 && act != 14 && act != 16 {
 		by = eventstore.Actor{Kind: eventstore.ByDevice, ID: id}
 	}
 	w.by(by, eventstore.Stream{Kind: device.Kind, ID: id}, w.clock, events...)

@@ -1,0 +1,102 @@
+package projections
+
+import (
+	"fmt"
+
+	"pgregory.net/rapid"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/authority"
+	"github.com/rollcall-mdm/rollcall/domain/certificate"
+	"github.com/rollcall-mdm/rollcall/domain/enrollment"
+	"github.com/rollcall-mdm/rollcall/eventstore"
+)
+
+// identities are what a world knows of ways in and of certificates.
+type identities struct {
+	authority    authority.Authority
+	certificates map[string]certificate.Certificate
+	invitations  map[string]enrollment.Invitation
+}
+
+// certify lets something happen to a way in, to a certificate or to a root.
+func (w *world) certify(t *rapid.T) error {
+	if w.certificates == nil {
+		w.certificates, w.invitations = map[string]certificate.Certificate{}, map[string]enrollment.Invitation{}
+	}
+	switch rapid.IntRange(0, 3).Draw(t, "about") {
+	case 0:
+		return w.invite(t)
+	case 1:
+		return w.root(t)
+	}
+	fingerprint := rapid.SampledFrom([]string{"c1d1", "c2d1", "c1d2", "c3d3"}).Draw(t, "of which")
+	if rapid.IntRange(0, 3).Draw(t, "revoke") == 0 {
+		return w.rule(w.authority.Revoke(authority.CertificateRevoked{Fingerprint: fingerprint, Serial: "4711", Issuer: "root1", NotAfter: noon.AddDate(1, 0, 0), Because: "superseded", Reason: "old"}))
+	}
+	c := w.certificates[fingerprint]
+	issued := certificate.Issued{Issuer: "root1", Serial: "4711", NotBefore: noon, NotAfter: noon.AddDate(1, 0, 0), PublicKey: "k", Session: "s", Road: "profile", Invitation: "i1"}
+	if rapid.Bool().Draw(t, "follows") {
+		issued.Follows, issued.Device, issued.Order = "c1d1", "d1", "O"
+	}
+	events, err := c.Issue(issued)
+	if rapid.Bool().Draw(t, "bind") {
+		events, err = c.Bind("d1")
+	}
+	if err != nil {
+		return err
+	}
+	w.by(ada, eventstore.Stream{Kind: certificate.Kind, ID: fingerprint}, w.clock, events...)
+	for _, e := range events {
+		c = c.Evolve(e, w.clock)
+	}
+	w.certificates[fingerprint] = c
+	return nil
+}
+
+// root lets somebody roll over, or retire a root.
+func (w *world) root(t *rapid.T) error {
+	name := fmt.Sprintf("root%d", rapid.IntRange(1, 3).Draw(t, "root"))
+	if rapid.IntRange(0, 2).Draw(t, "retire") == 0 {
+		return w.rule(w.authority.Retire(name, "old"))
+	}
+	return w.rule(w.authority.Install(authority.RootInstalled{Fingerprint: name, Subject: "CN=" + name, NotBefore: noon, NotAfter: noon.AddDate(10, 0, 0), Source: authority.Made, Certificate: []byte(name)}))
+}
+
+// rule records what the authority decided.
+func (w *world) rule(events []domain.Event, err error) error {
+	if err != nil {
+		return err
+	}
+	w.by(ada, eventstore.Stream{Kind: authority.Kind, ID: authority.Devices}, w.clock, events...)
+	for _, e := range events {
+		w.authority = w.authority.Evolve(e, w.clock)
+	}
+	return nil
+}
+
+// invite lets somebody open or close a way in, or come in by it.
+func (w *world) invite(t *rapid.T) error {
+	id := rapid.SampledFrom([]string{"i1", "i2"}).Draw(t, "invitation")
+	i := w.invitations[id]
+	acts := []func() ([]domain.Event, error){
+		func() ([]domain.Event, error) {
+			return i.Invite(enrollment.Terms{Name: "Way", Roads: []string{"profile", "ota"}, Uses: 3, Group: "labs", Note: "n"}, w.clock)
+		},
+		func() ([]domain.Event, error) {
+			key := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "key")
+			return i.Admit(enrollment.Admitted{Road: "profile", Ticket: "t", PublicKey: key}, w.clock)
+		},
+		func() ([]domain.Event, error) { return i.Withdraw("enough") },
+	}
+	events, err := acts[rapid.SampledFrom([]int{0, 0, 1, 1, 1, 2}).Draw(t, "with the invitation")]()
+	if err != nil {
+		return err
+	}
+	w.by(ada, eventstore.Stream{Kind: enrollment.Kind, ID: id}, w.clock, events...)
+	for _, e := range events {
+		i = i.Evolve(e, w.clock)
+	}
+	w.invitations[id] = i
+	return nil
+}
