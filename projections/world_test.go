@@ -36,8 +36,8 @@ type world struct {
 	bulks        map[string]bulk.Order
 	things       map[string]wanted.Thing
 
-	certified map[string]bool // keys for push certificates that were asked for
-	identities // what is known of certificates
+	certified  map[string]bool // keys for push certificates that were asked for
+	identities                 // what is known of certificates
 
 	clock  time.Time
 	orders int
