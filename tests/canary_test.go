@@ -203,7 +203,7 @@ func (a *aviary) enrols() {
 		"OSVersion": "15.1", "ProductName": "Mac14,2", "Challenge": a.secret()[len(secretBird):], "UnknownKey": map[string]any{"Inner": a.personal()},
 	})
 	a.checksIn("TokenUpdate", false, map[string]any{
-		"Topic": mdmtest.DefaultTopic, "Token": []byte(a.secret()), "PushMagic": a.secret(), "UnlockToken": []byte(a.secret()), "AnotherKey": a.personal(),
+		"Topic": mdmtest.DefaultTopic, "Token": []byte(a.secret()), "PushMagic": a.secret(), "UnlockToken": []byte(a.secret()), "AnotherKey": a.personal(), "AnotherPassword": a.secret(), "Inner": map[string]any{"RecoveryKey": []byte(a.secret())},
 	})
 	a.checksIn("TokenUpdate", true, map[string]any{"Topic": mdmtest.DefaultTopic, "Token": []byte(a.secret()), "PushMagic": a.secret()})
 	a.checksIn("UserAuthenticate", true, map[string]any{"DigestResponse": a.secret(), "AuthToken": a.secret()})

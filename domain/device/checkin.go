@@ -46,6 +46,10 @@ func (d Device) Authenticate(m Authenticate, at time.Time) ([]domain.Event, erro
 	if d.repeats(m) {
 		return nil, nil // the device did not see our answer, and asks again
 	}
+	rest, secrets, err := command.Split("", m.Rest)
+	if err != nil {
+		return nil, err
+	}
 	renewal := d.renews(m, at)
 	events, generation := d.doubled(m), d.Generation
 	if !renewal {
@@ -55,7 +59,7 @@ func (d Device) Authenticate(m Authenticate, at time.Time) ([]domain.Event, erro
 	events = append(events, Authenticated{
 		Generation: generation, Renewal: renewal, Topic: m.Topic, Certificate: m.Certificate.Fingerprint,
 		OSVersion: m.OSVersion, BuildVersion: m.BuildVersion, ProductName: m.ProductName,
-		Model: m.Model, ModelName: m.ModelName, AccessRights: m.AccessRights, Identity: m.Identity, Rest: m.Rest,
+		Model: m.Model, ModelName: m.ModelName, AccessRights: m.AccessRights, Identity: m.Identity, Rest: rest, Secrets: secrets,
 	})
 	if d.Certificate == "" {
 		events = append(events, IdentityPinned{m.Certificate.Fingerprint, m.Certificate.NotAfter, m.Certificate.Serial})
@@ -122,10 +126,14 @@ func (d Device) UpdateToken(m TokenUpdate, at time.Time) ([]domain.Event, error)
 	if d.knows(c, m) {
 		return nil, nil // no news is no event
 	}
+	rest, secrets, err := command.Split("", m.Rest)
+	if err != nil {
+		return nil, err
+	}
 	events := []domain.Event{TokenUpdated{
 		Channel: m.Channel, Topic: m.Topic, Enrolled: !c.Enrolled, Token: m.Token, PushMagic: m.PushMagic,
 		UnlockToken: m.UnlockToken, AwaitingConfiguration: m.AwaitingConfiguration, NotOnConsole: m.NotOnConsole,
-		Identity: m.Identity, User: m.User, Rest: m.Rest,
+		Identity: m.Identity, User: m.User, Rest: rest, Secrets: secrets,
 	}}
 	if m.Channel == "" && d.Claimed != "" && d.Claimed == m.Certificate.Fingerprint {
 		events = append(events, IdentityReplaced{d.Certificate, d.Claimed, m.Certificate.NotAfter, m.Certificate.Serial})

@@ -32,13 +32,14 @@ func TestAuthenticate(t *testing.T) {
 	newOS := hello("A")
 	newOS.OSVersion = "18.2"
 	full := hello("A")
-	full.Identity, full.Rest = device.Identity{UDID: "U1", SerialNumber: "S"}, json.RawMessage(`{"k":1}`)
+	full.Identity, full.Rest = device.Identity{UDID: "U1", SerialNumber: "S"}, json.RawMessage(`{"k":1,"NewUnlockCode":"1234"}`)
 	full.BuildVersion, full.Model, full.ModelName = "22B", "M", "iPad"
 	check(t, []decision{
 		{"a new device is let in, and its certificate pinned", nil, authenticate(full), events{
 			device.Authenticated{
 				Generation: 1, Topic: "topic", Certificate: "A", OSVersion: "18.1", BuildVersion: "22B", ProductName: "iPad13,18",
-				Model: "M", ModelName: "iPad", Identity: full.Identity, Rest: full.Rest,
+				Model: "M", ModelName: "iPad", Identity: full.Identity, Rest: json.RawMessage(`{"k":1,"NewUnlockCode":"•••"}`),
+				Secrets: map[string]json.RawMessage{"NewUnlockCode": json.RawMessage(`"1234"`)},
 			},
 			device.IdentityPinned{Certificate: "A", NotAfter: noon, Serial: "1a"},
 		}, 0},

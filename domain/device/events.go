@@ -61,6 +61,8 @@ type Authenticated struct {
 	AccessRights int             `json:",omitempty"` // of the enrolment profile, as far as it told; Apple's bits
 	Identity     Identity        `seal:"personal" json:",omitzero"`
 	Rest         json.RawMessage `seal:"personal" json:",omitempty"` // keys that nobody knows today
+	// Secrets is what was cut out of Rest, by path, for it calls itself a secret.
+	Secrets map[string]json.RawMessage `seal:"secret" json:",omitempty"`
 }
 
 // A TokenUpdated says that a channel has given, or renewed, its push data.
@@ -74,8 +76,10 @@ type TokenUpdated struct {
 	PushMagic             string          `seal:"personal" json:",omitempty"`
 	Identity              Identity        `seal:"personal" json:",omitzero"`
 	User                  User            `seal:"personal" json:",omitzero"`
-	UnlockToken           []byte          `seal:"secret" json:",omitempty"` // absent: the one before stays good
-	Rest                  json.RawMessage `seal:"personal" json:",omitempty"`
+	UnlockToken           []byte          `seal:"secret" json:",omitempty"`   // absent: the one before stays good
+	Rest                  json.RawMessage `seal:"personal" json:",omitempty"` // keys that nobody knows today
+	// Secrets is what was cut out of Rest, by path, for it calls itself a secret.
+	Secrets map[string]json.RawMessage `seal:"secret" json:",omitempty"`
 }
 
 // A CheckedOut says that a device has told of its leaving.
