@@ -120,7 +120,8 @@ func (t *types) eventFields() graphql.Fields {
 	return graphql.Fields{
 		"position":    get("Its place among all events.", must(graphql.ID), func(e entry) any { return position(e.Position) }),
 		"type":        get("Its stored name, e.g. device.command-queued.", must(graphql.String), func(e entry) any { return e.Type }),
-		"time":        get("By the server's clock.", must(timeScalar), func(e entry) any { return e.Time }),
+		"time":        get("By the server's clock, and never before that of an earlier event; see clockShowed.", must(timeScalar), func(e entry) any { return e.Time }),
+		"clockShowed": ask("What the server's clock showed, where it had been set back: less than at an earlier event. Null where it had not.", timeScalar, clockShowed),
 		"stream":      get("", must(graphql.String), func(e entry) any { return e.Stream.String() }),
 		"version":     get("Its place in the stream, from 0.", must(graphql.Int), func(e entry) any { return int(e.Version) }),
 		"commandUuid": get("Of the command that it speaks of.", graphql.ID, func(e entry) any { return orNull(e.Command) }),
@@ -148,6 +149,15 @@ func (t *types) eventFields() graphql.Fields {
 		}),
 		"evidence": recorded("The bytes that came with it; null if none were kept.", t.evidence, evidenceOf),
 	}
+}
+
+// clockShowed returns an event's own time, if it is before that of an earlier one.
+func clockShowed(ctx context.Context, r *run, e projections.Entry) (any, error) {
+	rec, err := r.record(ctx, e.Position)
+	if err != nil || rec.env.Time.UnixMicro() >= e.Time.UnixMicro() {
+		return nil, err
+	}
+	return rec.env.Time.UTC(), nil
 }
 
 func deviceNow(d projections.Device, found bool) any {

@@ -42,13 +42,18 @@ type Scene struct {
 }
 
 // Summarise tells an event in one sentence for a person, with the names known today and, for an order, what became
-// of it. A nil event, one that could not be opened, is told by its envelope.
+// of it. A nil event, one that could not be opened, is told by its envelope. Where the server's clock had been set back, it says so.
 func (v *Views) Summarise(ctx context.Context, env eventstore.Envelope, e domain.Event) (sentence string, err error) {
 	err = v.read(ctx, func(tx Tx) error {
 		scene, err := sceneOf(tx, env, e)
+		if err != nil {
+			return err
+		}
 		if sentence = Summary(e, scene); e == nil {
 			sentence = fmt.Sprintf("an event that this program does not know (%s): a newer one wrote it", env.Type)
 		}
+		flag, err := setBack(tx, env)
+		sentence += flag
 		return err
 	})
 	return sentence, err

@@ -150,7 +150,9 @@ type seen struct {
 	Timeline struct {
 		Edges []struct {
 			Node struct {
-				Summary string
+				Type, Summary string
+				Time          time.Time
+				ClockShowed   *time.Time
 			}
 		}
 	}
@@ -167,7 +169,7 @@ func (c *clocked) ask(asOf time.Duration) *seen {
 		c.t.Fatal(err)
 	}
 	query := fmt.Sprintf(`{ device(id: %q, asOf: %q) { status commands { edges { node { uuid state } } }
-		timeline { edges { node { summary } } } } }`, c.device.ID(), c.start.Add(asOf).Format(time.RFC3339))
+		timeline { edges { node { type summary time clockShowed } } } } }`, c.device.ID(), c.start.Add(asOf).Format(time.RFC3339))
 	body, err := json.Marshal(map[string]string{"query": query})
 	if err != nil {
 		c.t.Fatal(err)
@@ -245,9 +247,32 @@ func TestTheClockIsSetBackAndForward(t *testing.T) {
 			t.Errorf("a duration below zero: %s", e.Node.Summary)
 		}
 	}
+	s.wantFlags(t)
 	c.wantOrder()
 	c.stop()
 	verified(t, filepath.Join(c.dir, "data"))
+}
+
+// wantFlags wants the timeline to say of exactly those events that the clock had been set back which happened meanwhile.
+func (s *seen) wantFlags(t *testing.T) {
+	t.Helper()
+	var flagged []string
+	for _, e := range s.Timeline.Edges {
+		if n := e.Node; n.ClockShowed != nil {
+			flagged = append(flagged, n.Type)
+			if !n.ClockShowed.Before(n.Time) {
+				t.Errorf("%s: the clock showed %s, and it counts as of %s", n.Type, n.ClockShowed, n.Time)
+			}
+		}
+		if says := strings.Contains(e.Node.Summary, "had been set back"); says != (e.Node.ClockShowed != nil) {
+			t.Errorf("the clock showed %v, and the summary says %q", e.Node.ClockShowed, e.Node.Summary)
+		}
+	}
+	want := "[device.command-delivered device.command-acknowledged device.command-queued " +
+		"device.seen device.command-queued device.command-delivered device.command-acknowledged]"
+	if fmt.Sprint(flagged) != want {
+		t.Errorf("flagged are %v, want %s", flagged, want)
+	}
 }
 
 // wantOrder wants positions to be those in which things happened, and the times to be what the clock showed.
