@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -46,15 +44,7 @@ func TestWhatAnotherServerErasedIsForgottenHere(t *testing.T) {
 	stream := eventstore.Stream{Kind: device.Kind, ID: one.pseudonyms.Device("U1")}
 	dir := t.TempDir()
 	one.close()
-	for _, name := range []string{"index.key", "keys.db", "master.key"} {
-		text, err := os.ReadFile(filepath.Join(one.dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	copyKeys(t, one.dir, dir, "index.key", "keys.db", "master.key")
 	one = openShared(t, store.URL(), one.dir)
 	defer func() { one.close() }()
 	two := openShared(t, store.URL(), dir)

@@ -11,8 +11,9 @@ import (
 // ErrDestroyed says that the subject's data keys were destroyed, for good.
 var ErrDestroyed = errors.New("the subject's data keys were destroyed")
 
-// ErrNoKeys says that the keyring knows no data keys of the subject: it is another log's, or an old copy.
-var ErrNoKeys = errors.New("the keyring has no data keys of the subject")
+// ErrNoKeys says that the keyring knows no data keys of the subject: it is another log's, or an old copy, or another server
+// has made them.
+var ErrNoKeys = errors.New("the keyring has no data keys of the subject: put a newer keys.db in the data directory, that of the server which has made them")
 
 // DataKeys are the two keys of a subject, 32 random bytes each.
 type DataKeys struct{ personal, secret [keySize]byte }
