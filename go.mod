@@ -9,6 +9,7 @@ require (
 	github.com/graphql-go/graphql v0.8.1
 	github.com/klauspost/compress v1.20.1
 	github.com/labstack/echo/v4 v4.16.0
+	github.com/micromdm/scep/v2 v2.1.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/rogpeppe/go-internal v1.14.1
 	github.com/sideshow/apns2 v0.25.0
@@ -26,6 +27,12 @@ require (
 )
 
 require (
+	github.com/go-kit/kit v0.4.0 // indirect
+	github.com/go-logfmt/logfmt v0.3.0 // indirect
+	github.com/go-stack/stack v1.6.0 // indirect
+	github.com/kr/logfmt v0.0.0-20140226030751-b84e30acd515 // indirect
+	github.com/pkg/errors v0.9.1 // indirect
+	go.mozilla.org/pkcs7 v0.0.0-20210730143726-725912489c62 // indirect
 	golang.org/x/tools v0.51.0 // indirect
 	modernc.org/sqlite v1.60.1 // indirect
 )

@@ -42,6 +42,8 @@ type Door struct {
 	Secrets      *handlers.Secrets
 	Passwords    *handlers.Passwords
 	PushCerts    *handlers.PushCerts
+	Invitations  *handlers.Invitations
+	Authority    Authority
 	Custody      Custody
 	Tokens       Tokens
 	Pseudonyms   Pseudonyms

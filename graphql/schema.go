@@ -35,6 +35,10 @@ type types struct {
 	thingKind, thingState, standingState             *graphql.Enum
 	wanted, wantedThings, wantedAssignment, standing *graphql.Object
 	managed, managedSpan                             *graphql.Object
+
+	road, revocation                          *graphql.Enum
+	invitation, invitations, root             *graphql.Object
+	identityCertificate, identityCertificates *graphql.Object
 }
 
 // object makes an object type. Its fields are made later, when all types are there.
@@ -65,6 +69,8 @@ func newSchema() (graphql.Schema, error) {
 	t.makeCustody()
 	t.makeEscrow()
 	t.makePushCertificates()
+	t.makeInvitation()
+	t.makeIdentity()
 	return graphql.NewSchema(graphql.SchemaConfig{
 		Query:    t.object("Query", "What is, and what was.", t.queries),
 		Mutation: t.object("Mutation", "What is to be done. Only operators and administrators may.", t.mutations),
@@ -74,7 +80,7 @@ func newSchema() (graphql.Schema, error) {
 // queries are the roots of all questions.
 func (t *types) queries() graphql.Fields {
 	all := graphql.Fields{}
-	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.bulkQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.wantedQueries(), t.custodyQueries(), t.escrowQueries(), t.pushCertificateQueries()} {
+	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.bulkQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.wantedQueries(), t.custodyQueries(), t.escrowQueries(), t.pushCertificateQueries(), t.invitationQueries(), t.identityQueries()} {
 		for name, f := range some {
 			all[name] = f
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/authority"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
 	"github.com/rollcall-mdm/rollcall/domain/trust"
+	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/handlers"
 )
 
@@ -86,24 +87,34 @@ func (s *server) installRoots(ctx context.Context) error {
 	} else if found && opens {
 		return nil
 	}
-	return s.rollOver(ctx, itself)
+	_, err := roller{s.authority, s}.RollOver(ctx, itself)
+	return err
 }
 
-// rollOver makes a root, keeps it in the directory, and has it issue from now on.
-func (s *server) rollOver(ctx context.Context, who handlers.Caller) error {
+// A roller is an authority that can also make roots.
+type roller struct {
+	*handlers.Authority
+	s *server
+}
+
+// RollOver makes a root, keeps it in the directory, and has it issue from now on.
+func (r roller) RollOver(ctx context.Context, who handlers.Caller) (eventstore.Position, error) {
+	if err := who.Administer(); err != nil {
+		return 0, err
+	}
+	s := r.s
 	root, err := newRoot(s.now())
 	if err != nil {
-		return err
+		return 0, err
 	}
 	name := firstRoot
 	if _, err := os.Stat(s.path(name)); err == nil {
 		name = rootName(root.Certificate)
 	}
 	if err := keepRoot(s.path(name), root); err != nil {
-		return err
+		return 0, err
 	}
-	_, err = s.authority.Install(ctx, who, root, authority.Made)
-	return err
+	return s.authority.Install(ctx, who, root, authority.Made)
 }
 
 // believe has devices' certificates chain to the roots in force and to those of --device-ca, and tells the log so.

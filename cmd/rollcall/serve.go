@@ -220,6 +220,8 @@ func (s *server) mount(e *echo.Echo) error {
 		Pseudonyms: s.pseudonyms, Now: s.now, Logger: s.logger,
 	}
 	asks.Rebuilder = s.rebuilder
+	asks.Invitations = &handlers.Invitations{Invitations: s.invitations}
+	asks.Authority = roller{s.authority, s}
 	asks.Secrets.Keep, asks.Secrets.Now = s.Locations, s.now
 	asks.Secrets.Escrow = &handlers.Escrow{Pairs: s.escrows, Now: s.now}
 	asks.PushCerts = &handlers.PushCerts{Certificates: s.pushcerts, Requests: s.pushRequests, Views: s.views}
