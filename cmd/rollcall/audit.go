@@ -29,7 +29,15 @@ type auditCmd struct {
 // auditPrints is where a command prints.
 type auditPrints struct {
 	Out  io.Writer `kong:"-"` // standard output if nil
+	Err  io.Writer `kong:"-"` // for progress; standard error if nil
 	JSON bool      `name:"json" help:"Print JSON, for programs."`
+}
+
+func (p *auditPrints) err() io.Writer {
+	if p.Err == nil {
+		return os.Stderr
+	}
+	return p.Err
 }
 
 func (p *auditPrints) out() io.Writer {
@@ -91,7 +99,7 @@ func (c *auditExportCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p := newProgress(os.Stderr, "exporting", 1)
+		p := newProgress(c.err(), "exporting", 1)
 		defer p.end()
 		x := &ledger.Export{
 			Ledger: e.Ledger, Log: e.log, Question: q,
@@ -201,7 +209,7 @@ func (c *auditVerifyCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p := newProgress(os.Stderr, "verifying", 1)
+	p := newProgress(c.err(), "verifying", 1)
 	how := ledger.Verification{Public: public, Progress: p.count}
 	if how.Witnessed, err = witnessed(c.Witnessed); err != nil {
 		return err

@@ -120,6 +120,9 @@ func (s *stopped) catchUp(ctx context.Context, h *house, views *projections.View
 	return views.CatchUp(ctx, h.log, h.codec.Views(), func(at eventstore.Position) { p.at(int64(at)) })
 }
 
+// progressEvery is how often people are told how far long work has come.
+var progressEvery = time.Second
+
 // A progress tells people how far long work has come: nothing in its first second, then once a second.
 type progress struct {
 	out  io.Writer
@@ -131,7 +134,7 @@ type progress struct {
 }
 
 func newProgress(out io.Writer, what string, of int64) *progress {
-	return &progress{out: out, what: what, of: of, next: time.Now().Add(time.Second)}
+	return &progress{out: out, what: what, of: of, next: time.Now().Add(progressEvery)}
 }
 
 // through says of which log the figures are positions.
@@ -145,7 +148,7 @@ func (p *progress) at(n int64) {
 	if now.Before(p.next) {
 		return
 	}
-	p.next, p.told = now.Add(time.Second), true
+	p.next, p.told = now.Add(progressEvery), true
 	if p.gaps {
 		fmt.Fprintf(p.out, "\r%s: %d %%", p.what, 100*n/max(p.of, 1))
 		return
