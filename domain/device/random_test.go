@@ -239,13 +239,14 @@ func (l *life) session(t *rapid.T, channel device.ChannelID, choose func() strin
 func result(t *rapid.T) json.RawMessage {
 	return json.RawMessage(rapid.SampledFrom([]string{
 		"", `{"QueryResponses":{"IsSupervised":false}}`, `{"QueryResponses":{"IsSupervised":true,"OSVersion":"27.0"}}`,
-		`{"QueryResponses":{"IsMultiUser":false}}`, `{"ManagedApplicationList":{}}`, `{"ProfileList":[{"PayloadIdentifier":"p","IsManaged":false}]}`,
+		`{"QueryResponses":{"IsMultiUser":false}}`, `{"QueryResponses":{"IsMultiUser":true}}`, `{"ManagedApplicationList":{}}`, `{"ProfileList":[{"PayloadIdentifier":"p","IsManaged":false}]}`,
 	}).Draw(t, "result"))
 }
 
 func (l *life) enroll(t *rapid.T) {
 	m := hello(rapid.SampledFrom([]string{"A", "B"}).Draw(t, "certificate"))
 	m.Identity.SerialNumber = rapid.SampledFrom([]string{"", "S", "S", "T"}).Draw(t, "serial number")
+	m.ProductName = rapid.SampledFrom([]string{"iPad13,18", "iPad13,18", "Mac14,2"}).Draw(t, "product")
 	m.Renewal = rapid.SampledFrom([]string{"", "", "command 1", "command 2"}).Draw(t, "named by its URL")
 	list, err := l.device.Authenticate(m, l.now)
 	l.happen(t, list, err)
@@ -261,8 +262,23 @@ func (l *life) token(t *rapid.T, channel device.ChannelID) {
 }
 
 func (l *life) order(t *rapid.T) {
+	o := l.draw(t)
+	_, known := l.device.Keyed(o.Key)
+	list, err := l.device.Order(drawChannel(t), o, false, l.now)
+	if known && (len(list) > 0 || err != nil) {
+		t.Fatalf("an order that was given before was answered %v, %v", list, err)
+	}
+	l.happen(t, list, err)
+}
+
+// draw makes an order: of one device alone, or one to many that is passed on to it.
+func (l *life) draw(t *rapid.T) device.Order {
 	l.issued++
 	o := order(fmt.Sprint("command ", l.issued))
+	if rapid.IntRange(0, 3).Draw(t, "one of many") == 0 {
+		o.Body, o.Bulk = nil, "order 1"
+	}
+	o.Key = rapid.SampledFrom([]string{"", "", "key 1", "key 2"}).Draw(t, "idempotency key")
 	o.RequestType = rapid.SampledFrom([]string{
 		"ProfileList", "ProfileList", "DeviceInformation", "RestartDevice", "OSUpdateStatus", "ManagedApplicationList", "RemoveApplication", "InstallProfile",
 	}).Draw(t, "request type")
@@ -278,7 +294,22 @@ func (l *life) order(t *rapid.T) {
 	if rapid.IntRange(0, 3).Draw(t, "expires") == 0 {
 		o.ExpiresAt = l.now.Add(2 * time.Hour)
 	}
-	list, err := l.device.Order(drawChannel(t), o, false, l.now)
+	return o
+}
+
+// worker lets a worker order something: it announces declarations, or brings what is wanted.
+func (l *life) worker(t *rapid.T) {
+	o, channel := l.draw(t), drawChannel(t)
+	o.Key, o.Raw, o.NotBefore, o.ExpiresAt = "", false, time.Time{}, time.Time{}
+	var list events
+	var err error
+	if rapid.Bool().Draw(t, "announces") {
+		o.RequestType, o.Parameters, o.Renews = device.DeclarativeManagement, nil, false
+		list, err = l.device.AnnounceDeclarations(channel, rapid.SampledFrom([]string{"t", "u"}).Draw(t, "set"), o, l.now)
+	} else {
+		o.SupersedeKey = "wanted/app"
+		list, err = l.device.Want(device.WantedOrdered{Channel: channel, Thing: "app", Attempt: 1}, []device.Order{o}, l.now)
+	}
 	l.happen(t, list, err)
 }
 
@@ -319,6 +350,13 @@ func (l *life) actions() map[string]func(*rapid.T) {
 		"cancel": func(t *rapid.T) {
 			list, err := l.device.Cancel(fmt.Sprint("command ", rapid.IntRange(0, l.issued).Draw(t, "which")), "no")
 			l.happen(t, list, err)
+		},
+		"a worker": l.worker,
+		"clear": func(t *rapid.T) {
+			if rapid.IntRange(0, 3).Draw(t, "really") == 0 {
+				list, err := l.device.ClearQueue("no")
+				l.happen(t, list, err)
+			}
 		},
 		"hold":    func(t *rapid.T) { l.hold(t) },
 		"release": func(t *rapid.T) { l.release(t) },
