@@ -41,8 +41,9 @@ type Scene struct {
 	Command     *Command  // that the event speaks of, as it stands today; nil if unknown
 }
 
-// Summarise tells an event in one sentence for a person, with the names known today and, for an order, what became
-// of it. A nil event, one that could not be opened, is told by its envelope. Where the server's clock had been set back, it says so.
+// Summarise tells an event in one sentence for a person, with the names of its time and, for an order, what became
+// of it. A device that had no name yet is called as it is today. A nil event, one that could not be opened, is told by its
+// envelope. Where the server's clock had been set back, it says so.
 func (v *Views) Summarise(ctx context.Context, env eventstore.Envelope, e domain.Event) (sentence string, err error) {
 	err = v.read(ctx, func(tx Tx) error {
 		scene, err := sceneOf(tx, env, e)
@@ -68,7 +69,7 @@ func sceneOf(tx Tx, env eventstore.Envelope, e domain.Event) (s Scene, err error
 	}
 	switch e := e.(type) {
 	case certificate.Bound:
-		s.Device, err = labelOf(tx, e.Device)
+		s.Device, err = labelOf(tx, e.Device, env.Position)
 	case operator.TokenRevoked:
 		_, err = one(tx, `SELECT name FROM operators WHERE id = ?`, []any{env.Stream.ID}, func(r Row) { s.User = r.Text(0) })
 	case declaration.Put, declaration.Assigned, declaration.Unassigned, declaration.Withdrawn,
@@ -89,7 +90,7 @@ func sceneOf(tx Tx, env eventstore.Envelope, e domain.Event) (s Scene, err error
 
 // stage finds the device, the user and the command.
 func (s *Scene) stage(tx Tx, env eventstore.Envelope, e domain.Event) (err error) {
-	if s.Device, err = labelOf(tx, env.Stream.ID); err != nil {
+	if s.Device, err = labelOf(tx, env.Stream.ID, env.Position); err != nil {
 		return err
 	}
 	number, err := idOf(tx, devices, env.Stream.ID)
@@ -113,15 +114,17 @@ func (s *Scene) stage(tx Tx, env eventstore.Envelope, e domain.Event) (err error
 	return err
 }
 
-// labelOf returns what people call a device, as known today.
-func labelOf(tx Tx, pseudonym string) (string, error) {
+// labelOf returns what people called a device at a position, or call it today if it had no name then.
+func labelOf(tx Tx, pseudonym string, at eventstore.Position) (string, error) {
 	d := Device{ID: pseudonym}
 	number, err := idOf(tx, devices, pseudonym)
-	if err != nil || number == 0 {
-		return d.Label(), err
+	for _, moment := range []eventstore.Position{at, Now} {
+		if err != nil || number == 0 || d.Name != "" {
+			break
+		}
+		_, err = one(tx, `SELECT name, model_name, serial FROM fleet_spans WHERE device = ? AND since <= ? ORDER BY since DESC LIMIT 1`,
+			[]any{number, int64(moment)}, func(r Row) { d.Name, d.ModelName, d.SerialNumber = r.Text(0), r.Text(1), r.Text(2) })
 	}
-	_, err = one(tx, `SELECT name, model_name, serial FROM fleet_spans WHERE device = ? AND until IS NULL`, []any{number},
-		func(r Row) { d.Name, d.ModelName, d.SerialNumber = r.Text(0), r.Text(1), r.Text(2) })
 	return d.Label(), err
 }
 

@@ -25,6 +25,9 @@ func (d *Door) enqueue(c echo.Context) error {
 	if err != nil {
 		return d.refuseCommand(c, err)
 	}
+	if err := knownParameters(c); err != nil {
+		return d.refuseCommand(c, err)
+	}
 	body, err := read(c)
 	if err != nil {
 		return d.refuseCommand(c, err)
@@ -61,6 +64,17 @@ func (d *Door) enqueue(c echo.Context) error {
 		}
 	}
 	return tell(c, status, a)
+}
+
+// knownParameters refuses a parameter that nobody knows: whoever writes noPush means nopush, and would not be told otherwise
+// that every device of his is pushed.
+func knownParameters(c echo.Context) error {
+	for name := range c.QueryParams() {
+		if name != "nopush" {
+			return domain.WithHint(domain.Refusef(domain.Invalid, "no parameter is called %q", name), "there is nopush=1: the device is not woken")
+		}
+	}
+	return nil
 }
 
 func (d *Door) refuseCommand(c echo.Context, err error) error {

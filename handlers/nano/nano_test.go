@@ -287,6 +287,20 @@ func TestEnqueueWithoutPush(t *testing.T) {
 	}
 }
 
+// Lesson 54: a parameter that is misspelt is no parameter that is ignored.
+func TestAParameterThatNobodyKnowsIsRefused(t *testing.T) {
+	h := build(t)
+	h.enrol("U1", topic)
+	for _, query := range []string{"?noPush=1", "?no_push=1", "?nopush=1&expire=1"} {
+		if code, told := h.ask("PUT", "/v1/enqueue/U1"+query, command("A")); code != 400 || !strings.Contains(fmt.Sprint(told), "no parameter is called") {
+			t.Errorf("%s: %d %v", query, code, told)
+		}
+	}
+	if code, told := h.ask("PUT", "/v1/enqueue/U1?nopush=1", command("A")); code != 200 {
+		t.Errorf("after the refusals the command is not new: %d %v", code, told)
+	}
+}
+
 func TestEnqueueThatFails(t *testing.T) {
 	h := build(t)
 	h.enrol("U1", topic)
