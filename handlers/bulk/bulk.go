@@ -31,7 +31,7 @@ type Worker struct {
 	Orders  *eventstore.Repository[bulk.Order, domain.Event]
 	Devices *eventstore.Repository[device.Device, domain.Event]
 
-	Width  int           // devices that are given an order at the same time; 8 if zero
+	Width  int           // devices that are given an order at the same time; 2 if zero: more slow down devices that speak meanwhile
 	Step   int           // devices between two notes of how far it has come; 500 if zero
 	Again  time.Duration // before what failed is tried again; 2 s if zero
 	Logger *slog.Logger  // slog.Default() if nil
@@ -66,7 +66,7 @@ var (
 
 func (w *Worker) prepare() {
 	if w.Width == 0 {
-		w.Width = 8
+		w.Width = 2
 	}
 	if w.Step == 0 {
 		w.Step = 500
