@@ -39,6 +39,7 @@ type Door struct {
 	Groups       *handlers.Groups
 	Declarations *handlers.Declarations
 	Wanted       *handlers.Wants
+	Library      *handlers.Library
 	Secrets      *handlers.Secrets
 	Passwords    *handlers.Passwords
 	PushCerts    *handlers.PushCerts

@@ -22,6 +22,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
+	"github.com/rollcall-mdm/rollcall/domain/profile"
 	"github.com/rollcall-mdm/rollcall/domain/wanted"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
@@ -110,11 +111,14 @@ func newHouseThatPauses(t testing.TB, pause time.Duration) *house {
 	declarations := &handlers.Declarations{Views: h.views, Stamp: h.names.Stamp, Declarations: &eventstore.Repository[declaration.Declaration, domain.Event]{
 		Log: log, Codec: codec, Kind: declaration.Kind, Fold: declaration.Declaration.Evolve, Now: h.clock,
 	}}
+	things := &eventstore.Repository[wanted.Thing, domain.Event]{Log: log, Codec: codec, Kind: wanted.Kind, Fold: wanted.Thing.Evolve, Now: h.clock}
+	library := &handlers.Library{Things: things, Views: h.views, Stamp: h.names.Stamp, Profiles: &eventstore.Repository[profile.Kept, domain.Event]{
+		Log: log, Codec: codec, Kind: profile.Kind, Fold: profile.Kept.Evolve, Now: h.clock,
+	}}
 	h.door = &Door{
-		Groups: groups, Declarations: declarations, Wanted: &handlers.Wants{Devices: h.devices, Stamp: h.names.Stamp, Things: &eventstore.Repository[wanted.Thing, domain.Event]{
-			Log: log, Codec: codec, Kind: wanted.Kind, Fold: wanted.Thing.Evolve, Now: h.clock,
-		}},
-		Views: h.views, Log: log, Codec: codec.Views(), Evidence: codec, Orders: &handlers.Orders{Devices: h.devices},
+		Groups: groups, Declarations: declarations, Library: library,
+		Wanted: &handlers.Wants{Devices: h.devices, Stamp: h.names.Stamp, Things: things, Library: library},
+		Views:  h.views, Log: log, Codec: codec.Views(), Evidence: codec, Orders: &handlers.Orders{Devices: h.devices},
 		Tokens: tokens, Pseudonyms: h.names, Now: h.clock, Logger: logger,
 	}
 	h.web = echo.New()

@@ -32,9 +32,10 @@ type types struct {
 	group, groups, regrouped                                               *graphql.Object
 	assignment, declaration, declarations, deviceDeclaration, unsuitable   *graphql.Object
 
-	thingKind, thingState, standingState             *graphql.Enum
-	wanted, wantedThings, wantedAssignment, standing *graphql.Object
-	managed, managedSpan                             *graphql.Object
+	thingKind, thingState, standingState                     *graphql.Enum
+	wanted, wantedThings, wantedAssignment, standing         *graphql.Object
+	libraryProfile, libraryProfiles, profileVersion, finding *graphql.Object
+	managed, managedSpan                                     *graphql.Object
 
 	road, revocation                          *graphql.Enum
 	invitation, invitations, root             *graphql.Object
@@ -66,6 +67,7 @@ func newSchema() (graphql.Schema, error) {
 	t.makeDeclaration()
 	t.makeManaged()
 	t.makeWanted()
+	t.makeProfile()
 	t.makeCustody()
 	t.makeEscrow()
 	t.makePushCertificates()
@@ -80,7 +82,7 @@ func newSchema() (graphql.Schema, error) {
 // queries are the roots of all questions.
 func (t *types) queries() graphql.Fields {
 	all := graphql.Fields{}
-	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.bulkQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.wantedQueries(), t.custodyQueries(), t.escrowQueries(), t.pushCertificateQueries(), t.invitationQueries(), t.identityQueries()} {
+	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.bulkQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.wantedQueries(), t.profileQueries(), t.custodyQueries(), t.escrowQueries(), t.pushCertificateQueries(), t.invitationQueries(), t.identityQueries()} {
 		for name, f := range some {
 			all[name] = f
 		}

@@ -123,7 +123,11 @@ func (m typed) send(ctx context.Context, r *run, a args) (any, error) {
 			parameters[k.Path] = v
 		}
 	}
-	out, err := r.send(ctx, a, m.spec.Type, parameters, []string{a.text("device")})
+	return onlyCommand(r.send(ctx, a, m.spec.Type, parameters, []string{a.text("device")}))
+}
+
+// onlyCommand returns the command that the only target was ordered, or why it was not.
+func onlyCommand(out sent, err error) (any, error) {
 	switch {
 	case err != nil:
 		return nil, err

@@ -38,8 +38,10 @@ func (t *types) makeWanted() {
 	})
 	t.wanted = t.object("WantedThing", "A profile or an app that devices are to have, or an inventory that they are asked for.", func() graphql.Fields {
 		return graphql.Fields{
-			"id":          get("profile/, app/ or inventory/ and its identifier.", must(graphql.ID), func(w wantedThing) any { return w.ID }),
-			"revision":    get("It changes with the content alone.", must(graphql.String), func(w wantedThing) any { return w.Revision }),
+			"id":       get("profile/, app/ or inventory/ and its identifier.", must(graphql.ID), func(w wantedThing) any { return w.ID }),
+			"revision": get("It changes with the content alone.", must(graphql.String), func(w wantedThing) any { return w.Revision }),
+			"version": get("Of the library's profile of that name: a number, or latest, which follows; null if it has a content of its own.", graphql.String,
+				func(w wantedThing) any { return orNull(w.Version) }),
 			"content":     get("Secrets are masked.", jsonScalar, func(w wantedThing) any { return orAbsent(w.Shown) }),
 			"every":       get("Seconds between two inventories.", graphql.Int, func(w wantedThing) any { return int(w.Every / time.Second) }),
 			"since":       get("When it got this content.", must(timeScalar), func(w wantedThing) any { return w.Since }),

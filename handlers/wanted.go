@@ -18,6 +18,21 @@ type Wants struct {
 	Things  *eventstore.Repository[wanted.Thing, domain.Event]
 	Devices *eventstore.Repository[device.Device, domain.Event]
 	Stamp   domain.Stamp // makes revisions of contents
+	Library *Library
+}
+
+// PutVersion wants a profile of the library: a version, or latest, which follows it.
+func (w *Wants) PutVersion(ctx context.Context, c Caller, identifier, version string) (id string, at eventstore.Position, err error) {
+	if err := c.Change(); err != nil {
+		return "", 0, err
+	}
+	content, err := w.Library.Wanted(ctx, identifier, version)
+	if err != nil {
+		return "", 0, err
+	}
+	id = wanted.Profile + "/" + identifier
+	at, err = w.put(ctx, c, id, content)
+	return id, at, err
 }
 
 // PutProfile wants a configuration profile; its id is profile/ and its PayloadIdentifier.

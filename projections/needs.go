@@ -8,6 +8,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/group"
+	"github.com/rollcall-mdm/rollcall/domain/profile"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/domain/wanted"
 	"github.com/rollcall-mdm/rollcall/eventstore"
@@ -124,10 +125,15 @@ func managedNeeds(e domain.Event) bool {
 
 func wantedNeeds(e domain.Event) bool {
 	switch e.(type) {
-	case wanted.Put, device.CommandFailed:
+	case wanted.Put, profile.Stored, device.CommandFailed:
 		return true
 	}
 	return false
+}
+
+func profilesNeed(e domain.Event) bool {
+	_, stored := e.(profile.Stored)
+	return stored
 }
 
 // erasedType is the stored name of the event that forgets a device.

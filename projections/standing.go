@@ -69,6 +69,7 @@ type WantedThing struct {
 	ID       string
 	Revision string
 	UUID     string
+	Version  string // of the library's profile: a number, or latest; empty if it is none
 	Every    time.Duration
 	Shown    json.RawMessage
 	Assigned []wanted.Assignment
@@ -78,12 +79,12 @@ type WantedThing struct {
 	assigned int64 // position of the assignment
 }
 
-const wantedColumns = `w.id, w.revision, w.uuid, w.every, w.shown, s.time, a.kind, a.ident, a.name, a.role FROM wanted_things w
+const wantedColumns = `w.id, w.revision, w.uuid, w.every, w.shown, s.time, a.kind, a.ident, a.name, a.role, w.version FROM wanted_things w
 	JOIN timeline s ON s.position = w.since LEFT JOIN actors a ON a.id = w.actor`
 
 func readWanted(r Row) WantedThing {
 	return WantedThing{ID: r.Text(0), Revision: r.Text(1), UUID: r.Text(2), Every: time.Duration(r.Int(3)), Shown: json.RawMessage(r.Text(4)),
-		Since: moment(r.Int(5)), PutBy: readActor(r, 6, "")}
+		Since: moment(r.Int(5)), PutBy: readActor(r, 6, ""), Version: r.Text(10)}
 }
 
 // WantedThings lists what was wanted at a moment, by id.

@@ -21,6 +21,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/issuance"
 	"github.com/rollcall-mdm/rollcall/domain/masterkey"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
+	"github.com/rollcall-mdm/rollcall/domain/profile"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/domain/stranger"
 	"github.com/rollcall-mdm/rollcall/domain/trust"
@@ -73,7 +74,8 @@ func sceneOf(tx Tx, env eventstore.Envelope, e domain.Event) (s Scene, err error
 	case operator.TokenRevoked:
 		_, err = one(tx, `SELECT name FROM operators WHERE id = ?`, []any{env.Stream.ID}, func(r Row) { s.User = r.Text(0) })
 	case declaration.Put, declaration.Assigned, declaration.Unassigned, declaration.Withdrawn,
-		wanted.Put, wanted.Assigned, wanted.Unassigned, wanted.Withdrawn, enrollment.Withdrawn, enrollment.Admitted:
+		wanted.Put, wanted.Assigned, wanted.Unassigned, wanted.Withdrawn, enrollment.Withdrawn, enrollment.Admitted,
+		profile.Stored, profile.Withdrawn:
 		s.Declaration = env.Stream.ID
 	case bulk.Ordered:
 		s.Group = e.Group
@@ -188,7 +190,8 @@ func Summary(e domain.Event, s Scene) string {
 		sentence = summariseIdentity(e, s)
 	case declaration.Put, declaration.Assigned, declaration.Unassigned, declaration.Withdrawn:
 		sentence = summariseDeclaration(e, s)
-	case wanted.Put, wanted.Assigned, wanted.Unassigned, wanted.Withdrawn, device.WantedOrdered, device.WantedRefused, device.WantedRetried:
+	case wanted.Put, wanted.Assigned, wanted.Unassigned, wanted.Withdrawn, device.WantedOrdered, device.WantedRefused, device.WantedRetried,
+		profile.Stored, profile.Withdrawn:
 		sentence = summariseWanted(e, s)
 	case group.Created, group.Changed, group.MembersAdded, group.MembersRemoved, group.Deleted:
 		sentence = summariseGroup(e, s)

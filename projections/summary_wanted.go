@@ -6,13 +6,25 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/declaration"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/profile"
 	"github.com/rollcall-mdm/rollcall/domain/wanted"
 )
 
 func summariseWanted(e domain.Event, s Scene) string {
 	whom := func(a wanted.Assignment) string { return whose(declaration.Assignment{Group: a.Group, Users: a.Users}) }
 	switch e := e.(type) {
+	case profile.Stored:
+		against := ""
+		if len(profile.Errors(e.Findings)) > 0 {
+			against = ", though Apple's keys are against it"
+		}
+		return fmt.Sprintf("%s put version %d of the profile %s into the library, revision %s%s", s.Actor, e.Version, s.Declaration, short(e.Revision), against)
+	case profile.Withdrawn:
+		return fmt.Sprintf("%s withdrew the profile %s from the library%s", s.Actor, s.Declaration, because(e.Reason))
 	case wanted.Put:
+		if e.Version != "" {
+			return fmt.Sprintf("%s put %s, version %s of the library", s.Actor, s.Declaration, e.Version)
+		}
 		return fmt.Sprintf("%s put %s, revision %s", s.Actor, s.Declaration, short(e.Revision))
 	case wanted.Assigned:
 		first := ""

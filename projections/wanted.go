@@ -4,6 +4,7 @@ import (
 	_ "embed"
 
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/profile"
 	"github.com/rollcall-mdm/rollcall/domain/wanted"
 )
 
@@ -32,8 +33,9 @@ func (w wantedView) apply(tx Tx, r *record) error {
 		if err != nil {
 			return err
 		}
-		return tx.Exec(`INSERT INTO wanted_things (id, since, actor, revision, uuid, every, shown) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			id, r.position, actor, e.Revision, e.UUID, int64(e.Every), string(e.Shown))
+		return w.put(tx, r, actor, e)
+	case profile.Stored:
+		return w.stored(tx, r, e)
 	case wanted.Assigned:
 		if err := w.unassign(tx, r, e.Assignment); err != nil {
 			return err

@@ -7,10 +7,19 @@ CREATE TABLE wanted_things (
   actor    INTEGER,          -- who gave it this content
   revision TEXT NOT NULL,
   uuid     TEXT NOT NULL,
+  version  TEXT NOT NULL,    -- of the library's profile: a number or latest; empty if it is none
   every    INTEGER NOT NULL, -- nanoseconds
   shown    TEXT NOT NULL,
   PRIMARY KEY (id, since)
 ) WITHOUT ROWID;
+
+-- The latest version of each profile of the library.
+CREATE TABLE wanted_library (
+  id       TEXT PRIMARY KEY,
+  revision TEXT NOT NULL,
+  uuid     TEXT NOT NULL,
+  shown    TEXT NOT NULL
+);
 
 CREATE TABLE wanted_groups (
   thing    TEXT NOT NULL,

@@ -20,6 +20,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/escrow"
 	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
+	"github.com/rollcall-mdm/rollcall/domain/profile"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/domain/wanted"
 	"github.com/rollcall-mdm/rollcall/eventstore"
@@ -35,6 +36,7 @@ type world struct {
 	declarations map[string]declaration.Declaration
 	bulks        map[string]bulk.Order
 	things       map[string]wanted.Thing
+	library      map[string]profile.Kept
 
 	certified  map[string]bool // keys for push certificates that were asked for
 	identities                 // what is known of certificates
@@ -45,7 +47,7 @@ type world struct {
 }
 
 func newWorld() *world {
-	return &world{history: newHistory(), devices: map[string]device.Device{}, groups: map[string]group.Group{}, declarations: map[string]declaration.Declaration{}, things: map[string]wanted.Thing{}, bulks: map[string]bulk.Order{}, certified: map[string]bool{}, clock: noon, rarest: 5}
+	return &world{history: newHistory(), devices: map[string]device.Device{}, groups: map[string]group.Group{}, declarations: map[string]declaration.Declaration{}, things: map[string]wanted.Thing{}, library: map[string]profile.Kept{}, bulks: map[string]bulk.Order{}, certified: map[string]bool{}, clock: noon, rarest: 5}
 }
 
 var worldTypes = []string{
@@ -460,11 +462,14 @@ func (w *world) want(t *rapid.T) error {
 		func() ([]domain.Event, error) {
 			return thing.Put(id, wanted.Content{UUID: "p1", Every: time.Hour, Shown: json.RawMessage(`{}`), Steps: []wanted.Step{{RequestType: rapid.SampledFrom([]string{"A", "B"}).Draw(t, "step")}}}, contentMarks)
 		},
+		func() ([]domain.Event, error) {
+			return thing.Put(id, wanted.Content{UUID: "p1", Version: rapid.SampledFrom([]string{"latest", "latest", "1"}).Draw(t, "version"), Revision: "r", Shown: json.RawMessage(`{}`)}, contentMarks)
+		},
 		func() ([]domain.Event, error) { return thing.Assign(to) },
 		func() ([]domain.Event, error) { return thing.Unassign(to) },
 		func() ([]domain.Event, error) { return thing.Withdraw("") },
 	}
-	events, err := acts[rapid.SampledFrom([]int{0, 0, 1, 1, 1, 2, 3}).Draw(t, "with the wanted thing")]()
+	events, err := acts[rapid.SampledFrom([]int{0, 0, 1, 1, 2, 2, 2, 3, 4}).Draw(t, "with the wanted thing")]()
 	if err != nil {
 		return err
 	}
@@ -479,6 +484,9 @@ func (w *world) want(t *rapid.T) error {
 // declare lets somebody do something with a declaration, or with a wanted thing.
 func (w *world) declare(t *rapid.T) error {
 	if rapid.Bool().Draw(t, "wanted instead") {
+		if rapid.IntRange(0, 2).Draw(t, "in the library") == 0 {
+			return w.keep(t)
+		}
 		return w.want(t)
 	}
 	id := rapid.SampledFrom([]string{"pass", "about"}).Draw(t, "declaration")
@@ -553,4 +561,29 @@ func dump(t testing.TB, v *Views) string {
 	}
 	sort.Strings(lines)
 	return strings.Join(lines, "\n")
+}
+
+// keep lets somebody put a profile into the library, or withdraw it.
+func (w *world) keep(t *rapid.T) error {
+	const id = "profile1"
+	k := w.library[id]
+	var events []domain.Event
+	var err error
+	if rapid.IntRange(0, 4).Draw(t, "with the library") == 0 {
+		events, err = k.Withdraw("")
+	} else {
+		text := rapid.SampledFrom([]string{"one", "two", "three"}).Draw(t, "content")
+		events, err = k.Store(profile.Draft{Content: []byte(text), Values: profile.Values{
+			"PayloadType": "Configuration", "PayloadIdentifier": id, "PayloadUUID": rapid.SampledFrom([]string{"p1", "p2"}).Draw(t, "kept edition"), "PayloadDisplayName": text,
+		}}, true, contentMarks)
+	}
+	if err != nil {
+		return err
+	}
+	w.by(ada, eventstore.Stream{Kind: profile.Kind, ID: id}, w.clock, events...)
+	for _, e := range events {
+		k = k.Evolve(e, w.clock)
+	}
+	w.library[id] = k
+	return nil
 }

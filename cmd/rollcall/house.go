@@ -24,6 +24,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/issuance"
 	"github.com/rollcall-mdm/rollcall/domain/masterkey"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
+	"github.com/rollcall-mdm/rollcall/domain/profile"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/domain/stranger"
 	"github.com/rollcall-mdm/rollcall/domain/wanted"
@@ -65,6 +66,7 @@ type house struct {
 	groups       *eventstore.Repository[group.Group, domain.Event]
 	declarations *eventstore.Repository[declaration.Declaration, domain.Event]
 	wanted       *eventstore.Repository[wanted.Thing, domain.Event]
+	profiles     *eventstore.Repository[profile.Kept, domain.Event]
 	masterkeys   *eventstore.Repository[masterkey.MasterKey, domain.Event]
 	escrows      *eventstore.Repository[escrow.Escrow, domain.Event]
 	bulks        *eventstore.Repository[bulk.Order, domain.Event]
@@ -137,6 +139,8 @@ func (h *house) gather() {
 	h.declarations = repository(h, declaration.Kind, declaration.Declaration.Evolve)
 	h.declarations.Size, h.declarations.CacheSize = declaration.Size, 16<<20
 	h.wanted = repository(h, wanted.Kind, wanted.Thing.Evolve)
+	h.profiles = repository(h, profile.Kind, profile.Kept.Evolve)
+	h.profiles.Size, h.profiles.CacheSize = profile.Size, 8<<20
 	h.masterkeys = repository(h, masterkey.Kind, masterkey.MasterKey.Evolve)
 	h.escrows = repository(h, escrow.Kind, escrow.Escrow.Evolve)
 	h.bulks = repository(h, bulk.Kind, bulk.Order.Evolve)

@@ -31,7 +31,7 @@ type cli struct {
 	Backup   backupCmd   `cmd:"" help:"Copy the log, also while the server runs."`
 	Archive  archiveCmd  `cmd:"" help:"Move old events out of the log to a file that stays provable, and check such files."`
 	Keys     keysCmd     `cmd:"" help:"Change the master key, or forget the personal data of a device or a user for good."`
-	Profile  profileCmd  `cmd:"" help:"Sign a configuration profile."`
+	Profile  profileCmd  `cmd:"" help:"Check and sign configuration profiles."`
 	Pushcert pushcertCmd `cmd:"" help:"Ask for, sign, import and list push certificates."`
 	Replay   replayCmd   `cmd:"" help:"Print history, or the state of a moment, also while the server runs."`
 }

@@ -6,12 +6,14 @@ import (
 	"os"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/profile"
 	"github.com/rollcall-mdm/rollcall/handlers"
 )
 
 // profileCmd is what can be done with a configuration profile in a file.
 type profileCmd struct {
-	Sign profileSignCmd `cmd:"" help:"Sign a profile, so that devices show it as verified if they trust the signer."`
+	Sign  profileSignCmd  `cmd:"" help:"Sign a profile, so that devices show it as verified if they trust the signer."`
+	Check profileCheckCmd `cmd:"" help:"Hold profiles to Apple's keys, and say what is wrong with them."`
 }
 
 // profileSignCmd signs a profile.
@@ -51,4 +53,41 @@ func (c *profileSignCmd) Run() error {
 	}
 	_, err = out.Write(signed)
 	return err
+}
+
+// profileCheckCmd holds profiles to Apple's keys.
+type profileCheckCmd struct {
+	Files []string  `arg:"" name:"file" type:"existingfile" help:"Profiles, signed or not."`
+	Out   io.Writer `kong:"-"`
+}
+
+// Run fulfils kong's command. It fails if there is an error in any of the files; warnings are only told.
+func (c *profileCheckCmd) Run() error {
+	out, wrong := c.Out, 0
+	if out == nil {
+		out = os.Stdout
+	}
+	for _, file := range c.Files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("read the profile: %w", err)
+		}
+		draft, err := handlers.ReadDraft(content)
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		found := profile.Lint(draft.Values)
+		for _, f := range found {
+			kind := "error"
+			if f.Warning {
+				kind = "warning"
+			}
+			fmt.Fprintf(out, "%s: %s: %s\n", file, kind, f)
+		}
+		wrong += len(profile.Errors(found))
+	}
+	if wrong > 0 {
+		return fmt.Errorf("%d places are not as Apple's keys want them", wrong)
+	}
+	return nil
 }

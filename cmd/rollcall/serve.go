@@ -212,11 +212,13 @@ func (s *server) mount(e *echo.Echo) error {
 
 	orders := &handlers.Orders{Devices: s.devices}
 	s.custodian = newCustodian(s.house, s.views)
+	library := s.library()
 	asks := &graphql.Door{
 		Secrets: &handlers.Secrets{Devices: s.devices, Log: s.house.log, Views: s.views, Bulk: many, Codec: s.codec}, Custody: s.custodian,
 		Views: s.views, Log: s.house.log, Codec: s.codec.Views(), Evidence: s.codec, Orders: orders, Bulk: many, Tokens: s.tokens,
 		Groups: &handlers.Groups{Groups: s.groups}, Declarations: declared,
-		Wanted:     &handlers.Wants{Things: s.house.wanted, Devices: s.devices, Stamp: s.pseudonyms.Stamp},
+		Wanted:     &handlers.Wants{Things: s.house.wanted, Devices: s.devices, Stamp: s.pseudonyms.Stamp, Library: library},
+		Library:    library,
 		Pseudonyms: s.pseudonyms, Now: s.now, Logger: s.logger,
 	}
 	asks.Rebuilder = s.rebuilder

@@ -88,3 +88,21 @@ func TestWhoCannotSignProfiles(t *testing.T) {
 		t.Errorf("what is no profile is signed: %v", err)
 	}
 }
+
+func TestProfilesAreCheckedOnTheCommandLine(t *testing.T) {
+	for more, want := range map[string]string{
+		"":                      "",
+		"<key>Foo</key><true/>": ": warning: Foo is not a key of Apple's that is known here",
+		"<key>PayloadScope</key><integer>1</integer>": ": error: PayloadScope must be a string, not an integer",
+	} {
+		var out bytes.Buffer
+		c := profileCheckCmd{Files: []string{profileFile(t, strings.Replace(plainProfile, "<dict>", "<dict>"+more, 1))}, Out: &out}
+		err := c.Run()
+		if (err != nil) != strings.Contains(want, "error") || !strings.Contains(out.String(), want) || want == "" && out.Len() > 0 {
+			t.Errorf("%s: it says %q, %v", more, &out, err)
+		}
+	}
+	if err := (&profileCheckCmd{Files: []string{profileFile(t, "none")}}).Run(); err == nil {
+		t.Error("what is no profile passes")
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/issuance"
 	"github.com/rollcall-mdm/rollcall/domain/masterkey"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
+	"github.com/rollcall-mdm/rollcall/domain/profile"
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
 	"github.com/rollcall-mdm/rollcall/domain/stranger"
 	"github.com/rollcall-mdm/rollcall/domain/trust"
@@ -29,5 +30,5 @@ func Events() []domain.Event {
 	return slices.Concat(device.Events(), certificate.Events(), operator.Events(), pushcert.Events(), stranger.Events(),
 		group.Events(), bulk.Events(), declaration.Events(), trust.Events(),
 		wanted.Events(), export.Events(), masterkey.Events(), escrow.Events(),
-		authority.Events(), issuance.Events(), challenge.Events(), enrollment.Events())
+		authority.Events(), issuance.Events(), challenge.Events(), enrollment.Events(), profile.Events())
 }

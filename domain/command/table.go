@@ -22,6 +22,9 @@ var catalog = sync.OnceValue(func() []Spec {
 	return specs
 })
 
+// ReadTable reads another list of Apple's in the form that the head of catalog.txt describes.
+func ReadTable(text string) ([]Spec, error) { return readTable(text, nil) }
+
 // readTable reads the form that the head of catalog.txt describes. All that it lists takes every too.
 func readTable(text string, every []Key) ([]Spec, error) {
 	var t table
@@ -30,7 +33,7 @@ func readTable(text string, every []Key) ([]Spec, error) {
 			continue
 		}
 		if err := t.line(line); err != nil {
-			return nil, fmt.Errorf("catalog.txt:%d: %w", i+1, err)
+			return nil, fmt.Errorf("line %d: %w", i+1, err)
 		}
 	}
 	for i := range t.specs {

@@ -1,4 +1,7 @@
-// Package profile decides what Apple's configuration profiles say.
+// Package profile decides what Apple's configuration profiles say, and keeps a library of them.
+//
+// A Kept is a profile of the library: an aggregate, one stream for each PayloadIdentifier, with all the versions that it
+// ever had. What is put there is held to Apple's keys by Lint; its variables are filled for each device by Fill.
 //
 // An Enrolment is what brings a device under management: a value from which Profile makes the property list, with trust
 // roots, one identity and one MDM payload, and nothing else. CheckEnrolment holds any such list to Apple's rules, and

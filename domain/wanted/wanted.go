@@ -25,6 +25,9 @@ const (
 	Inventory = "inventory"
 )
 
+// Latest is the Version that follows the library: a new one there is wanted at once.
+const Latest = "latest"
+
 // What a thing may be at most.
 const (
 	maxID     = 255
@@ -43,15 +46,18 @@ type Step struct {
 
 // A Content is what a thing is.
 type Content struct {
-	UUID  string          // PayloadUUID of a profile
-	Every time.Duration   // of an inventory
-	Shown json.RawMessage // for people, secrets masked
-	Steps []Step
+	UUID     string          // PayloadUUID of a profile
+	Version  string          // of the library's profile of that name: a number, or latest, which follows; empty if Steps say what it is
+	Revision string          // that the library gave this version
+	Every    time.Duration   // of an inventory
+	Shown    json.RawMessage // for people, secrets masked
+	Steps    []Step
 }
 
 // A Thing is a wanted thing as its events tell it.
 type Thing struct {
-	Revision  string
+	Revision  string // of Version, if it is latest: as it was when the thing was put
+	Version   string // see Content
 	Every     time.Duration
 	Payload   json.RawMessage // its steps as they were put
 	Steps     []Step
@@ -70,6 +76,7 @@ type Assignment struct {
 type Put struct {
 	Revision string          // 64 hex digits that change with the content alone; who has no key learns nothing of it (a plain SHA-256 in old logs)
 	UUID     string          `json:",omitempty"`
+	Version  string          `json:",omitempty"` // of the library's profile of that name, a number or latest; the content is there
 	Every    time.Duration   `json:",omitempty"`
 	Shown    json.RawMessage `seal:"personal" json:",omitempty"`
 	Payload  json.RawMessage `seal:"secret" json:",omitempty"` // its steps
@@ -126,6 +133,8 @@ func (t Thing) Put(id string, c Content, stamp domain.Stamp) ([]domain.Event, er
 	text, err := json.Marshal(c.Steps)
 	kind, _ := Split(id)
 	switch {
+	case c.Version != "" && kind == Profile:
+		return t.putVersion(c), nil
 	case err != nil || len(c.Steps) == 0:
 		return nil, domain.Refusef(domain.Invalid, "a wanted thing has a content")
 	case len(text) > maxSteps:
@@ -136,7 +145,15 @@ func (t Thing) Put(id string, c Content, stamp domain.Stamp) ([]domain.Event, er
 	if t.exists() && t.Every == c.Every && bytes.Equal(t.Payload, text) {
 		return nil, nil
 	}
-	return []domain.Event{Put{stamp(c.Every.String(), string(text)), c.UUID, c.Every, c.Shown, text}}, nil
+	return []domain.Event{Put{stamp(c.Every.String(), string(text)), c.UUID, "", c.Every, c.Shown, text}}, nil
+}
+
+// putVersion wants a profile of the library. Of latest the library knows which it is.
+func (t Thing) putVersion(c Content) []domain.Event {
+	if t.exists() && t.Version == c.Version && (t.Revision == c.Revision || c.Version == Latest) {
+		return nil
+	}
+	return []domain.Event{Put{Revision: c.Revision, UUID: c.UUID, Version: c.Version, Shown: c.Shown}}
 }
 
 // Assign decides what follows when a group is to have the thing.
@@ -202,7 +219,7 @@ func (t Thing) Evolve(e domain.Event, _ time.Time) Thing {
 		if t.Withdrawn {
 			t = Thing{}
 		}
-		t.Revision, t.Every, t.Payload, t.Steps = e.Revision, e.Every, e.Payload, nil
+		t.Revision, t.Version, t.Every, t.Payload, t.Steps = e.Revision, e.Version, e.Every, e.Payload, nil
 		_ = json.Unmarshal(e.Payload, &t.Steps) // absent if its keys are
 	case Assigned:
 		t.Assigned = append(without(e.Assignment), e.Assignment)

@@ -127,14 +127,10 @@ func (b bringing) order(ctx context.Context, s projections.Standing) error {
 	steps := []wanted.Step{{RequestType: map[string]string{wanted.Profile: "RemoveProfile", wanted.App: "RemoveApplication"}[kind],
 		Parameters: map[string]any{"Identifier": identifier}}}
 	if !s.Removes {
-		thing, _, err := b.Things.Load(ctx, s.Thing)
-		if err != nil {
-			return fmt.Errorf("read what is wanted: %w", err)
+		var err error
+		if steps, err = b.steps(ctx, s); err != nil || steps == nil {
+			return b.refused(ctx, s, err)
 		}
-		if thing.Revision != s.Revision {
-			return nil // the views are behind: they will come to it
-		}
-		steps = thing.Steps
 	}
 	return b.send(ctx, s, steps)
 }
@@ -222,10 +218,16 @@ func (b bringing) send(ctx context.Context, s projections.Standing, steps []want
 	_, err := b.Devices.Update(ctx, b.id, eventstore.Meta{Actor: actor}, func(d device.Device, at time.Time) ([]domain.Event, error) {
 		return d.Want(w, orders, at)
 	})
+	return b.refused(ctx, s, err)
+}
+
+// refused records why the channel cannot be brought there, if err is a refusal. It is tried again an hour later.
+func (b bringing) refused(ctx context.Context, s projections.Standing, err error) error {
 	refusal, refused := domain.Refused(err)
 	if !refused {
 		return err
 	}
+	kind, _ := wanted.Split(s.Thing)
 	b.again(b.Now().Add(time.Hour))
 	if refusal.Text == s.Because || kind == "check" {
 		return nil

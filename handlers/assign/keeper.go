@@ -12,8 +12,10 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/group"
+	"github.com/rollcall-mdm/rollcall/domain/profile"
 	"github.com/rollcall-mdm/rollcall/domain/wanted"
 	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/handlers"
 	"github.com/rollcall-mdm/rollcall/projections"
 )
 
@@ -27,6 +29,7 @@ type Keeper struct {
 	Views      *projections.Views
 	Devices    *eventstore.Repository[device.Device, domain.Event]
 	Things     *eventstore.Repository[wanted.Thing, domain.Event]
+	Library    *handlers.Library // whose profiles things may be
 	Now        func() time.Time
 	Logger     *slog.Logger  // slog.Default() if nil
 	SetupLimit time.Duration // how long a device waits in Setup Assistant for what is to be there first; 10 minutes if zero
@@ -196,7 +199,7 @@ var setupWords = [][]byte{[]byte(`"AwaitingConfiguration":true`), []byte(`"Devic
 
 func (k *Keeper) note(env eventstore.Envelope) {
 	switch env.Stream.Kind {
-	case wanted.Kind, group.Kind:
+	case wanted.Kind, group.Kind, profile.Kind:
 		k.all = true
 	case device.Kind:
 		k.noteDevice(env)

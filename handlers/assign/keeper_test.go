@@ -2,6 +2,7 @@ package assign
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/group"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
+	"github.com/rollcall-mdm/rollcall/domain/profile"
 	"github.com/rollcall-mdm/rollcall/domain/wanted"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
@@ -65,7 +67,9 @@ func newYard(t testing.TB) *yard {
 	y.devices = &eventstore.Repository[device.Device, domain.Event]{Log: log, Codec: codec, Kind: device.Kind, Fold: device.Device.Evolve, Size: device.Size, Now: y.clock}
 	things := &eventstore.Repository[wanted.Thing, domain.Event]{Log: log, Codec: codec, Kind: wanted.Kind, Fold: wanted.Thing.Evolve, Now: y.clock}
 	y.groups = &handlers.Groups{Groups: &eventstore.Repository[group.Group, domain.Event]{Log: log, Codec: codec, Kind: group.Kind, Fold: group.Group.Evolve, Size: group.Size, Now: y.clock}}
-	y.wants = &handlers.Wants{Things: things, Devices: y.devices, Stamp: stamp}
+	library := &handlers.Library{Things: things, Views: y.views, Stamp: stamp,
+		Profiles: &eventstore.Repository[profile.Kept, domain.Event]{Log: log, Codec: codec, Kind: profile.Kind, Fold: profile.Kept.Evolve, Now: y.clock}}
+	y.wants = &handlers.Wants{Things: things, Devices: y.devices, Stamp: stamp, Library: library}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- y.views.Run(ctx, log, codec.Views()) }()
@@ -86,7 +90,7 @@ func newYard(t testing.TB) *yard {
 
 // restart puts a new Keeper in the place of the old one, which has forgotten everything.
 func (y *yard) restart() {
-	y.keeper = &Keeper{Log: y.log, Views: y.views, Devices: y.devices, Things: y.wants.Things, Now: y.clock}
+	y.keeper = &Keeper{Log: y.log, Views: y.views, Devices: y.devices, Things: y.wants.Things, Library: y.wants.Library, Now: y.clock}
 	y.check(y.keeper.prepare(y.Context()))
 }
 
@@ -501,3 +505,109 @@ func TestADeviceThatCannotBeBroughtThereHoldsUpNoOther(t *testing.T) {
 
 // stamp makes revisions.
 var stamp = seal.NewPseudonyms([32]byte{1}).Stamp
+
+// keeps puts a version of a profile into the library.
+func (y *yard) keeps(name, uuid, text string) {
+	y.Helper()
+	_, _, err := y.wants.Library.Put(y.Context(), ada, fmt.Appendf(nil, `<plist version="1.0"><dict><key>PayloadType</key><string>Configuration</string><key>PayloadVersion</key><integer>1</integer>
+		<key>PayloadIdentifier</key><string>%s</string><key>PayloadUUID</key><string>%s</string><key>PayloadDescription</key><string>%s</string>
+		<key>PayloadContent</key><array/></dict></plist>`, name, uuid, text), false)
+	y.check(err)
+}
+
+func (y *yard) wantsVersion(name, version string) string {
+	y.Helper()
+	id, _, err := y.wants.PutVersion(y.Context(), ada, name, version)
+	y.check(err)
+	return id
+}
+
+func TestTheLatestOfTheLibraryIsFollowed(t *testing.T) {
+	y := newYard(t)
+	y.enrols("d", false)
+	y.group("d")
+	y.keeps("wifi", "U1", "")
+	wifi := y.wantsVersion("wifi", "latest")
+	y.assign(wifi, false)
+	y.calls("d", "InstallProfile", nil)
+	y.calls("d", "ProfileList", answers{"ProfileList": has("wifi=U1")})
+	y.stands("d", wifi, projections.StandsVerified)
+	y.keeps("wifi", "U2", "") // and it is wanted
+	y.calls("d", "InstallProfile", nil)
+	y.calls("d", "ProfileList", answers{"ProfileList": has("wifi=U2")})
+	y.stands("d", wifi, projections.StandsVerified)
+	y.restart()
+	y.calls("d", "", nil)
+	if y.wantsVersion("wifi", "latest"); y.connects("d", "", nil) != "" {
+		t.Error("the same again is news")
+	}
+	y.wantsVersion("wifi", "1") // back
+	y.calls("d", "InstallProfile", nil)
+	y.calls("d", "ProfileList", answers{"ProfileList": has("wifi=U1")})
+	y.stands("d", wifi, projections.StandsVerified)
+	y.keeps("wifi", "U3", "") // which is not wanted
+	y.calls("d", "", nil)
+	y.wantsVersion("wifi", "latest")
+	y.calls("d", "InstallProfile", nil)
+	y.calls("d", "ProfileList", answers{"ProfileList": has("wifi=U3")})
+	if _, err := y.wants.Library.Withdraw(t.Context(), ada, "wifi", ""); err == nil {
+		t.Error("a profile that devices are to have is withdrawn from the library")
+	}
+	_, err := y.wants.Withdraw(t.Context(), ada, wifi, "")
+	y.check(err)
+	y.calls("d", "RemoveProfile", nil)
+	_, err = y.wants.Library.Withdraw(t.Context(), ada, "wifi", "")
+	y.check(err)
+}
+
+// payload returns the profile in the first InstallProfile that waits for a device.
+func (y *yard) payload(id string) string {
+	y.Helper()
+	y.settle()
+	d, _, err := y.devices.Load(y.Context(), id)
+	y.check(err)
+	c, _ := d.Channel("")
+	for _, item := range c.Queue {
+		if item.RequestType == "InstallProfile" {
+			_, after, _ := strings.Cut(string(item.Body), "<data>")
+			data, _, _ := strings.Cut(after, "</data>")
+			text, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(data), ""))
+			y.check(err)
+			return string(text)
+		}
+	}
+	y.Fatal("no profile waits")
+	return ""
+}
+
+func TestVariablesAreFilledForEachDevice(t *testing.T) {
+	y := newYard(t)
+	y.enrols("a", false)
+	y.enrols("b", false)
+	y.group("a", "b")
+	y.keeps("serial", "U1", "of %SerialNumber%")
+	y.assign(y.wantsVersion("serial", "latest"), false)
+	for _, id := range []string{"a", "b"} {
+		if got := y.payload(id); !strings.Contains(got, "<string>of S-"+id+"</string>") {
+			t.Errorf("%s is handed %s", id, got)
+		}
+	}
+}
+
+func TestAProfileWaitsForWhatItIsFilledWith(t *testing.T) {
+	y := newYard(t)
+	y.enrols("a", false)
+	y.group("a")
+	y.keeps("user", "U1", "of %short_name%")
+	user := y.wantsVersion("user", "latest")
+	y.assign(user, false)
+	if s := y.stands("a", user, projections.StandsFailed); !strings.Contains(s.Because, "%short_name%") {
+		t.Errorf("it is held back because %s", s.Because)
+	}
+	y.calls("a", "", nil)
+	y.tokens("a", "ada", false)
+	y.pass(61 * time.Minute)
+	if got := y.payload("a"); !strings.Contains(got, "<string>of ada</string>") {
+		t.Errorf("it is handed %s", got)
+	}
+}
