@@ -273,6 +273,17 @@ func TestServersDoNotShareUUIDs(t *testing.T) {
 	}
 }
 
+// Who knows all but the challenge cannot find it by trying.
+func TestUUIDsBetrayNoSecret(t *testing.T) {
+	open, keyed, other := plain(), plain(), plain()
+	keyed.Stamp = func(words ...string) string { return "one key" + strings.Join(words, "") }
+	other.Stamp = func(words ...string) string { return "another key" + strings.Join(words, "") }
+	a, b, c := made(t, open)["PayloadUUID"], made(t, keyed)["PayloadUUID"], made(t, other)["PayloadUUID"]
+	if a == b || b == c || b != made(t, keyed)["PayloadUUID"] {
+		t.Errorf("the UUIDs are %v, %v and %v", a, b, c)
+	}
+}
+
 // TestVersion5 holds the UUIDs to the example of RFC 9562, appendix A.4.
 func TestVersion5(t *testing.T) {
 	dns := namespaceURL

@@ -13,6 +13,8 @@ package profile
 
 import (
 	"maps"
+
+	"github.com/rollcall-mdm/rollcall/domain"
 )
 
 // Values are a property list's dictionary: []byte for data, time.Time for a date, int, bool, string, []any and
@@ -41,6 +43,10 @@ type Head struct {
 	DisplayName  string
 	Description  string // may be empty
 	Organization string // may be empty
+
+	// Stamp makes the UUIDs of contents, so that whoever sees one in a list of profiles cannot try what a challenge or a
+	// password in the content might be. Without it they follow from the content alone.
+	Stamp domain.Stamp
 }
 
 // profile returns a profile of these payloads. Its UUID follows from all it says: the same content has the same UUID,

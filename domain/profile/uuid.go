@@ -20,6 +20,9 @@ func (h Head) uuid(v Values) string {
 	if err != nil {
 		panic("profile: a payload holds what no property list can") // only this package makes them
 	}
+	if h.Stamp != nil {
+		text = []byte(h.Stamp(string(text)))
+	}
 	id := version5(version5(namespaceURL, []byte(h.Server)), text)
 	x := strings.ToUpper(hex.EncodeToString(id[:]))
 	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:]
