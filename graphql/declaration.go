@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"strings"
 
 	"github.com/graphql-go/graphql"
@@ -53,6 +54,7 @@ func (t *types) makeDeclaration() {
 	})
 	t.declaration = t.object("Declaration", "What devices are told to be, in Apple's declarative management.", t.declarationFields)
 	t.declarations = t.connection(t.declaration)
+	t.makeEnforcement()
 	t.unsuitable = t.object("UnsuitableDevices", "Devices that are alike, and why something cannot work on them.", t.unsuitableFields)
 	t.deviceDeclaration = t.object("DeviceDeclaration", "How one declaration fares on a device.", deviceDeclarationFields)
 }
@@ -138,7 +140,7 @@ func userDeclarations(ctx context.Context, r *run, u user) (any, error) {
 }
 
 // declarationsOf lists what a channel is to have, what it is not given of that, and what it told that it has, all at its moment.
-func (r *run) declarationsOf(ctx context.Context, s seen, channel device.ChannelID) (any, error) {
+func (r *run) declarationsOf(ctx context.Context, s seen, channel device.ChannelID) ([]keptDeclaration, error) {
 	wanted, err := r.Views.Wanted(ctx, s.ID, channel, s.when.at)
 	if err != nil {
 		return nil, err
@@ -171,10 +173,12 @@ func (r *run) declarationsOf(ctx context.Context, s seen, channel device.Channel
 
 func (t *types) declarationQueries() graphql.Fields {
 	node := func(x projections.Declaration, when moment) any { return declared{x, when} }
-	return graphql.Fields{
+	all := t.enforcementQueries()
+	maps.Copy(all, graphql.Fields{
 		"declarations": listAsOf("By identifier.", t.declarations, (*projections.Views).Declarations, node),
 		"declaration":  oneAsOf(t.declaration, "identifier", (*projections.Views).Declaration, node),
-	}
+	})
+	return all
 }
 
 func (t *types) declarationMutations() graphql.Fields {
@@ -183,7 +187,8 @@ func (t *types) declarationMutations() graphql.Fields {
 		"group": arg("", must(graphql.ID)),
 		"users": {Type: graphql.Boolean, DefaultValue: false, Description: "The users of the group's devices, not the devices."},
 	})
-	return graphql.Fields{
+	all := t.enforcementMutations()
+	maps.Copy(all, graphql.Fields{
 		"putDeclaration": root("Gives a declaration its content, new or changed. Devices that are to have it are told.", must(t.declaration),
 			with(id, graphql.FieldConfigArgument{
 				"type":      arg("As Apple spells it, e.g. com.apple.configuration.passcode.settings.", must(graphql.String)),
@@ -201,7 +206,8 @@ func (t *types) declarationMutations() graphql.Fields {
 		"unassignDeclaration": root("Takes a declaration from a group.", must(t.declaration), whom, unassignDeclaration),
 		"withdrawDeclaration": root("Takes a declaration from everybody; its history stays. Null if there is none any more.", t.declaration,
 			with(id, graphql.FieldConfigArgument{"reason": arg("", must(graphql.String))}), withdrawDeclaration),
-	}
+	})
+	return all
 }
 
 func putDeclaration(ctx context.Context, r *run, a args) (any, error) {

@@ -35,7 +35,8 @@ func (t *types) deviceDetails() graphql.Fields {
 		"profiles": ask("", many(t.profile), func(ctx context.Context, r *run, s seen) (any, error) {
 			return r.pieces(ctx, s, profileFacts)
 		}),
-		"osUpdates": ask("What it told of updates of its operating system.", many(t.update), deviceUpdates),
+		"osUpdates":            ask("What it told of updates of its operating system.", many(t.update), deviceUpdates),
+		"osUpdateEnforcements": ask("Which versions of its operating system it is to run by when, and how far it is.", many(t.enforced), deviceEnforcements),
 		"certificates": ask("", many(t.identity), func(ctx context.Context, r *run, s seen) (any, error) {
 			return r.pieces(ctx, s, certificateFacts)
 		}),

@@ -31,6 +31,8 @@ type types struct {
 	parameter, support                                                     *graphql.Object
 	group, groups, regrouped                                               *graphql.Object
 	assignment, declaration, declarations, deviceDeclaration, unsuitable   *graphql.Object
+	enforcement, enforced                                                  *graphql.Object
+	enforcementState                                                       *graphql.Enum
 
 	thingKind, thingState, standingState                     *graphql.Enum
 	wanted, wantedThings, wantedAssignment, standing         *graphql.Object

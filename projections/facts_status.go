@@ -32,6 +32,14 @@ var statusFacts = map[string]string{
 // unsaid are status items that whoever holds them could use.
 var unsaid = map[string]bool{"mdm.push-token": true, "mdm.push-magic": true, "enhanced-logging.applecare-token": true}
 
+// wholes are status items whose value is one object, with its members: a report that tells such an item tells all of it. Of all
+// other objects nobody can say whether they are a value or a step on the way to one.
+var wholes = map[string][]string{
+	"softwareupdate.failure-reason":  {"count", "reason", "timestamp"},
+	"softwareupdate.install-reason":  {"reason", "declaration-id"},
+	"softwareupdate.pending-version": {"os-version", "build-version"},
+}
+
 // A statusReport is one on its way into the facts.
 type statusReport struct {
 	*facts
@@ -81,8 +89,12 @@ func (s *statusReport) walk(path string, raw json.RawMessage) error {
 			err = s.declarations(m.Value)
 		case name == "management.client-capabilities":
 			err = s.tellOne(capabilities, m.Value)
+		case wholes[name] != nil && string(m.Value) == "null":
+			err = s.leave(name, json.RawMessage(`{}`))
 		case len(m.Value) > 0 && m.Value[0] == '{':
-			err = s.walk(name+".", m.Value)
+			if err = s.leave(name, m.Value); err == nil {
+				err = s.walk(name+".", m.Value)
+			}
 		case len(m.Value) > 0 && m.Value[0] == '[':
 			err = s.list(name, m.Value)
 		default:
@@ -90,6 +102,20 @@ func (s *statusReport) walk(path string, raw json.RawMessage) error {
 		}
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// leave notes which members of an item are no longer told.
+func (s *statusReport) leave(name string, raw json.RawMessage) error {
+	for _, member := range wholes[name] {
+		value, err := rawjson.Get(raw, member)
+		if err != nil {
+			return err
+		}
+		if len(value) == 0 {
+			s.gone = append(s.gone, s.prefix+"status."+name+"."+member)
 		}
 	}
 	return nil

@@ -46,3 +46,6 @@ func number(version string) (n int, rest string) {
 	}
 	return n, rest
 }
+
+// Older reports whether version v is older than w. Versions are compared number by number; what is missing is 0.
+func Older(v, w string) bool { return before(v, w) }
