@@ -190,7 +190,7 @@ func or(text, otherwise string) string {
 
 func (t *types) enforcementQueries() graphql.Fields {
 	return graphql.Fields{
-		"osUpdateEnforcements": root("The versions that devices are to run, by identifier; declaration { assignments { group { devices { … osUpdateEnforcements } } } } tells of each device.",
+		"osUpdateEnforcements": root("The versions that devices are to run, by identifier; group { devices { nodes { osUpdateEnforcements } } } tells of each device.",
 			many(t.enforcement), graphql.FieldConfigArgument{"asOf": arg("The present if absent.", timeScalar)}, allEnforcements),
 	}
 }

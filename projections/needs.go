@@ -124,9 +124,11 @@ func managedNeeds(e domain.Event) bool {
 }
 
 func wantedNeeds(e domain.Event) bool {
-	switch e.(type) {
+	switch e := e.(type) {
 	case wanted.Put, profile.Stored, device.CommandFailed:
 		return true
+	case device.CommandAcknowledged:
+		return e.RequestType == "Settings" // each of them is acknowledged or not
 	}
 	return false
 }

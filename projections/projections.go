@@ -57,7 +57,7 @@ func views() []view {
 		{name: "pushcerts", version: 2, schema: pushcertsSQL, tables: []string{"pushcerts", "pushcert_requests"}, fold: newPushcerts, sealed: pushcertsNeed},
 		{name: "declarations", version: 1, schema: declarationsSQL, tables: []string{"declarations", "declaration_groups", "declaration_channels"}, fold: newDeclarations, sealed: declarationsNeed},
 		{name: "managed", version: 1, schema: managedSQL, tables: []string{"managed", "managed_orders", "managed_lists"}, fold: newManaged, sealed: managedNeeds},
-		{name: "wanted", version: 2, reads: 2, schema: wantedSQL, tables: []string{"wanted_things", "wanted_library", "wanted_groups", "wanted_states", "wanted_orders", "wanted_setup"}, fold: newWanted, sealed: wantedNeeds},
+		{name: "wanted", version: 3, reads: 3, schema: wantedSQL, tables: []string{"wanted_things", "wanted_library", "wanted_groups", "wanted_states", "wanted_orders", "wanted_setup"}, fold: newWanted, sealed: wantedNeeds},
 		{name: "profiles", version: 1, schema: profilesSQL, tables: []string{"profiles"}, fold: newProfiles, sealed: profilesNeed},
 		{name: "groups", version: 1, schema: groupsSQL, tables: []string{"groups", "group_members"}, fold: newGroups, sealed: groupsNeed},
 		{name: "bulk", version: 1, schema: bulkSQL, tables: []string{"bulk_orders", "bulk_commands", "bulk_refused"}, fold: newBulkOrders, sealed: bulkNeeds},

@@ -45,6 +45,7 @@ type Standing struct {
 	Held      bool      // it is tried no more until somebody says so, or its revision changes
 	TryAt     time.Time // when it is tried again, or asked for again; zero if not by itself
 	Removes   bool
+	Settles   bool      // it is an app that is there, and differs from what is wanted in its configuration alone
 	Since     time.Time // of what was last heard of it
 
 	made reached
@@ -77,6 +78,7 @@ type WantedThing struct {
 	PutBy    eventstore.Actor
 	first    bool
 	assigned int64 // position of the assignment
+	base     string
 }
 
 const wantedColumns = `w.id, w.revision, w.uuid, w.every, w.shown, s.time, a.kind, a.ident, a.name, a.role, w.version FROM wanted_things w
@@ -219,6 +221,9 @@ func (s scene) standings(within []Group) (all Standings, err error) {
 			one.asked(s.id, t.Every, max(t.assigned, 0), told, s.now)
 		} else {
 			one.installs(t.UUID)
+			if one.Settles, err = s.settles(t, one); err != nil {
+				return all, err
+			}
 		}
 		all.Things = append(all.Things, one)
 		delete(states, t.ID)
@@ -248,6 +253,17 @@ func (s scene) standings(within []Group) (all Standings, err error) {
 	return all, err
 }
 
+// settles reports whether an app that is there in another revision has only another configuration.
+func (s scene) settles(t WantedThing, one Standing) (settles bool, err error) {
+	there := one.had.state == ManagedVerified || one.had.state == ManagedAcknowledged
+	if t.base == "" || !there || one.made.removes != 0 || one.made.revision == "" || one.made.revision == one.Revision {
+		return false, nil
+	}
+	var n int64
+	_, err = onerow(s.tx, `SELECT COUNT(*) FROM wanted_things w WHERE w.id = ? AND w.revision = ? AND w.base = ?`, []any{t.ID, one.made.revision, t.base}, &n)
+	return n > 0, err
+}
+
 func managedKind(kind string) string {
 	return map[string]string{wanted.Profile: KindProfile, wanted.App: KindApp}[kind]
 }
@@ -259,9 +275,9 @@ func (s scene) things(within []Group) (list []WantedThing, err error) {
 		covers, args := s.at("g")
 		holds, more := s.at("w")
 		args = append(append([]any{g.ID, s.name != ""}, args...), more...)
-		if err := s.tx.Query(`SELECT w.id, w.revision, w.uuid, w.every, g.first, t.time FROM wanted_groups g JOIN wanted_things w ON w.id = g.thing
+		if err := s.tx.Query(`SELECT w.id, w.revision, w.uuid, w.every, g.first, t.time, w.base FROM wanted_groups g JOIN wanted_things w ON w.id = g.thing
 			JOIN timeline t ON t.position = g.since WHERE g.grouping = ? AND g.users = ? AND `+covers+` AND `+holds+` ORDER BY w.id`, args, func(r Row) error {
-			t := WantedThing{ID: r.Text(0), Revision: r.Text(1), UUID: r.Text(2), Every: time.Duration(r.Int(3)), first: r.Int(4) != 0, assigned: r.Int(5)}
+			t := WantedThing{ID: r.Text(0), Revision: r.Text(1), UUID: r.Text(2), Every: time.Duration(r.Int(3)), first: r.Int(4) != 0, assigned: r.Int(5), base: r.Text(6)}
 			i, known := at[t.ID]
 			if !known {
 				i = len(list)

@@ -6,6 +6,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/profile"
 	"github.com/rollcall-mdm/rollcall/domain/wanted"
+	"github.com/rollcall-mdm/rollcall/rawjson"
 )
 
 //go:embed wanted.sql
@@ -70,7 +71,11 @@ func (w wantedView) channel(tx Tx, r *record) error {
 	case device.WantedRetried:
 		return w.change(tx, r, e.Channel, e.Thing, func(s *reached) { s.state, s.attempt, s.at, s.because = "RETRY", 0, r.at, "" })
 	case device.CommandAcknowledged:
-		if err := w.settled(tx, r, "DONE", ""); err != nil {
+		state, because, err := outcomeOf(e)
+		if err == nil {
+			err = w.settled(tx, r, state, because)
+		}
+		if err != nil {
 			return err
 		}
 		if e.RequestType == "DeviceConfigured" && e.Channel == "" || e.RequestType == "UserConfigured" {
@@ -104,6 +109,32 @@ func (w wantedView) channel(tx Tx, r *record) error {
 		return w.erased(tx, r, e.Channel)
 	}
 	return nil
+}
+
+// outcomeOf returns what became of an acknowledged command: of settings each is acknowledged, or not, by itself.
+func outcomeOf(e device.CommandAcknowledged) (state, because string, err error) {
+	if e.RequestType != "Settings" {
+		return "DONE", "", nil
+	}
+	settings, err := rawjson.Get(e.Result, "Settings")
+	if err != nil || len(settings) == 0 || settings[0] != '[' {
+		return "DONE", "", err
+	}
+	entries, err := rawjson.Elements(settings)
+	if err != nil {
+		return "", "", err
+	}
+	for _, one := range entries {
+		status, err := rawjson.Get(one, "Status")
+		if err != nil {
+			return "", "", err
+		}
+		if s := text(status); s != "" && s != "Acknowledged" {
+			chain, err := rawjson.Get(one, "ErrorChain")
+			return "FAILED", or(firstError(chain), "the device could not do it"), err
+		}
+	}
+	return "DONE", "", nil
 }
 
 // A reached is how far a channel has come with a thing; its zero is one of which nothing was ever ordered.

@@ -6,6 +6,7 @@ CREATE TABLE wanted_things (
   until    INTEGER,
   actor    INTEGER,          -- who gave it this content
   revision TEXT NOT NULL,
+  base     TEXT NOT NULL,    -- of an app: the same for all of its configurations
   uuid     TEXT NOT NULL,
   version  TEXT NOT NULL,    -- of the library's profile: a number or latest; empty if it is none
   every    INTEGER NOT NULL, -- nanoseconds

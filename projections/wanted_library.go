@@ -18,19 +18,19 @@ func (w wantedView) put(tx Tx, r *record, actor any, e wanted.Put) error {
 			return err
 		}
 	}
-	return w.insert(tx, r, r.env.Stream.ID, actor, wantedRow{revision, uuid, e.Version, int64(e.Every), shown})
+	return w.insert(tx, r, r.env.Stream.ID, actor, wantedRow{revision, e.Base, uuid, e.Version, int64(e.Every), shown})
 }
 
 // A wantedRow is what a thing is.
 type wantedRow struct {
-	revision, uuid, version string
-	every                   int64
-	shown                   string
+	revision, base, uuid, version string
+	every                         int64
+	shown                         string
 }
 
 func (w wantedView) insert(tx Tx, r *record, id string, actor any, row wantedRow) error {
-	return tx.Exec(`INSERT INTO wanted_things (id, since, actor, revision, uuid, version, every, shown) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		id, r.position, actor, row.revision, row.uuid, row.version, row.every, row.shown)
+	return tx.Exec(`INSERT INTO wanted_things (id, since, actor, revision, base, uuid, version, every, shown) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		id, r.position, actor, row.revision, row.base, row.uuid, row.version, row.every, row.shown)
 }
 
 // stored notes the latest version of a profile of the library. A thing that follows it is another one from now on.
@@ -56,5 +56,5 @@ func (w wantedView) stored(tx Tx, r *record, e profile.Stored) error {
 	if err != nil {
 		return err
 	}
-	return w.insert(tx, r, id, actor, wantedRow{e.Revision, e.UUID, wanted.Latest, 0, string(shown)})
+	return w.insert(tx, r, id, actor, wantedRow{e.Revision, "", e.UUID, wanted.Latest, 0, string(shown)})
 }

@@ -460,7 +460,7 @@ func (w *world) want(t *rapid.T) error {
 	to := wanted.Assignment{Group: rapid.SampledFrom([]string{"labs", "macs"}).Draw(t, "wanted by"), Users: rapid.Bool().Draw(t, "by users"), First: rapid.Bool().Draw(t, "first")}
 	acts := []func() ([]domain.Event, error){
 		func() ([]domain.Event, error) {
-			return thing.Put(id, wanted.Content{UUID: "p1", Every: time.Hour, Shown: json.RawMessage(`{}`), Steps: []wanted.Step{{RequestType: rapid.SampledFrom([]string{"A", "B"}).Draw(t, "step")}}}, contentMarks)
+			return thing.Put(id, wanted.Content{UUID: "p1", Every: time.Hour, Shown: json.RawMessage(`{}`), Steps: []wanted.Step{{RequestType: rapid.SampledFrom([]string{"A", "B"}).Draw(t, "step"), Parameters: map[string]any{"Configuration": rapid.IntRange(1, 2).Draw(t, "configuration")}}}}, contentMarks)
 		},
 		func() ([]domain.Event, error) {
 			return thing.Put(id, wanted.Content{UUID: "p1", Version: rapid.SampledFrom([]string{"latest", "latest", "1"}).Draw(t, "version"), Revision: "r", Shown: json.RawMessage(`{}`)}, contentMarks)

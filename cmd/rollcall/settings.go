@@ -39,6 +39,7 @@ type settings struct {
 	Witness   []string      `placeholder:"WHERE" help:"Who is sent every signed checkpoint of the log: file:/path, https://…, syslog: or syslog://host:514."`
 	LogFormat string        `name:"log-format" enum:"text,json" default:"text" help:"text or json."`
 	checkIns
+	wantedTimes
 	signing
 	identities
 	LogLevel string `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
@@ -82,7 +83,7 @@ func (s *settings) check() error {
 	if err := s.signing.check(); err != nil {
 		return err
 	}
-	return errors.Join(s.identities.check(), s.checkIns.check())
+	return errors.Join(s.identities.check(), s.wantedTimes.check(), s.checkIns.check())
 }
 
 // witnesses are who is sent checkpoints.

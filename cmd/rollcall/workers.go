@@ -33,7 +33,7 @@ func (s *server) work(ctx context.Context) error {
 // workers lists those who read a list of the views, act on the world, and let an aggregate record what happened.
 func (s *server) workers() []func(context.Context) error {
 	announcer := &assign.Announcer{Log: s.house.log, Views: s.views, Devices: s.devices, Logger: s.logger}
-	keeper := &assign.Keeper{Log: s.house.log, Views: s.views, Devices: s.devices, Things: s.house.wanted, Library: s.library(), Now: s.now, Logger: s.logger}
+	keeper := s.keeper()
 	passer := &passing.Worker{Log: s.house.log, Views: s.views, Orders: s.bulks, Devices: s.devices, Logger: s.logger}
 	calendar := &push.Calendar{Views: s.views, Certificates: s.pushcerts, Now: s.now, Log: s.logger}
 	return []func(context.Context) error{

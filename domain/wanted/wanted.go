@@ -75,6 +75,7 @@ type Assignment struct {
 // A Put says that a thing is this from now on.
 type Put struct {
 	Revision string          // 64 hex digits that change with the content alone; who has no key learns nothing of it (a plain SHA-256 in old logs)
+	Base     string          `json:",omitempty"` // of an app: the same for all of its configurations
 	UUID     string          `json:",omitempty"`
 	Version  string          `json:",omitempty"` // of the library's profile of that name, a number or latest; the content is there
 	Every    time.Duration   `json:",omitempty"`
@@ -145,7 +146,11 @@ func (t Thing) Put(id string, c Content, stamp domain.Stamp) ([]domain.Event, er
 	if t.exists() && t.Every == c.Every && bytes.Equal(t.Payload, text) {
 		return nil, nil
 	}
-	return []domain.Event{Put{stamp(c.Every.String(), string(text)), c.UUID, "", c.Every, c.Shown, text}}, nil
+	base, err := baseOf(id, c, stamp)
+	if err != nil {
+		return nil, err
+	}
+	return []domain.Event{Put{Revision: stamp(c.Every.String(), string(text)), Base: base, UUID: c.UUID, Every: c.Every, Shown: c.Shown, Payload: text}}, nil
 }
 
 // putVersion wants a profile of the library. Of latest the library knows which it is.

@@ -141,7 +141,10 @@ func (b bringing) configured(ctx context.Context, s projections.Standing) error 
 		return nil
 	}
 	command := "DeviceConfigured"
-	if b.channel != "" {
+	switch {
+	case b.channel != "" && b.device.Platform == projections.MacOS:
+		return nil // a Mac's user goes on as soon as an answer has no body
+	case b.channel != "":
 		command = "UserConfigured"
 	}
 	return b.send(ctx, s, []wanted.Step{{RequestType: command}})

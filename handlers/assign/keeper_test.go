@@ -33,6 +33,7 @@ type yard struct {
 	groups  *handlers.Groups
 	wants   *handlers.Wants
 	keeper  *Keeper
+	keys    seal.Keyring
 	mu      sync.Mutex
 	now     time.Time
 }
@@ -61,6 +62,7 @@ func newYard(t testing.TB) *yard {
 	log, err := embedded.Open(t.Context(), filepath.Join(dir, "log.db"), embedded.Options{})
 	y.check(err)
 	y.log = log
+	y.keys = keys
 	codec := &seal.Codec[domain.Event]{Types: catalog.Events(), Keys: keys, Upcasts: catalog.Upcasts()}
 	y.views, err = projections.Open(t.Context(), filepath.Join(dir, "views.db"), projections.Options{})
 	y.check(err)

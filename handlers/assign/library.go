@@ -20,6 +20,10 @@ func (b bringing) steps(ctx context.Context, s projections.Standing) ([]wanted.S
 		if thing.Revision != s.Revision {
 			return nil, nil
 		}
+		if s.Settles {
+			_, identifier := wanted.Split(s.Thing)
+			return thing.Reconfigure(identifier), nil
+		}
 		return thing.Steps, nil
 	}
 	_, identifier := wanted.Split(s.Thing)
