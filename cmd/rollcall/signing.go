@@ -57,8 +57,8 @@ func (s signing) signer(dir string) (*cms.Signer, error) {
 	return readSigner(certFile, keyFile)
 }
 
-// newSigner makes a key, and a certificate under the device CA that is good for signing and for nothing else, least of all
-// as a device's identity. Its file is written last: whoever finds it finds the key.
+// newSigner makes a key, and a certificate under the device CA that says it is for signing. Its file is written last: whoever
+// finds it finds the key.
 func newSigner(dir, certFile, keyFile string) error {
 	if err := ensureRoot(dir); err != nil {
 		return err

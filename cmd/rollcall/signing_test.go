@@ -55,7 +55,7 @@ func TestOpenSSLVerifiesASignedProfile(t *testing.T) {
 		t.Errorf("the next profile is signed by another: %v (%v)", again, err)
 	}
 	if len(first.ExtKeyUsage) != 1 || first.ExtKeyUsage[0] != x509.ExtKeyUsageEmailProtection {
-		t.Errorf("the signer could be taken for a device: it is good for %v", first.ExtKeyUsage)
+		t.Errorf("the signer says that it is for %v", first.ExtKeyUsage)
 	}
 	if info, err := os.Stat(filepath.Join(dir, signerKey)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("others can read the key: %v %v", info, err)
