@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 STATICCHECK  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCILINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help build demo test check lint race properties bench fuzz audit-graphql conformance parts clean
+.PHONY: help build demo test check lint race properties soak bench fuzz audit-graphql conformance parts clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 15
 
@@ -35,6 +35,10 @@ race: build ## every test, with the race detector
 
 properties: ## ten thousand random lives of a device, instead of the hundred of every test run
 	$(GO) test ./domain/device -run 'ALifeLosesNoCommand|ARepeatedConnect' -rapid.checks=10000
+
+SOAK ?= 10000
+soak: ## as many device-days with faults as SOAK says (10,000), for each of four seeds; some five minutes
+	ROLLCALL_DEVICE_DAYS=$(SOAK) $(GO) test -count=1 -v -timeout 6h ./tests -run '^TestDeviceDays$$'
 
 check: lint race ## what must be green before a commit (the floor plan is one of the tests)
 
