@@ -45,6 +45,7 @@ type Door struct {
 	PushCerts    *handlers.PushCerts
 	Invitations  *handlers.Invitations
 	Authority    Authority
+	Link         func(invitation string) string // the address by which an invitation is used
 	Custody      Custody
 	Tokens       Tokens
 	Pseudonyms   Pseudonyms

@@ -43,7 +43,7 @@ func (t *types) mutations() graphql.Fields {
 			"id": arg("", must(graphql.ID)), "reason": arg("", must(graphql.String)),
 		}, revokeToken),
 	}
-	for _, some := range []graphql.Fields{t.holdMutations(), t.bulkMutations(), t.groupMutations(), t.declarationMutations(), t.wantedMutations(), t.profileMutations(), t.custodyMutations(), t.passwordMutations(), t.escrowMutations(), t.pushCertificateMutations(), t.invitationMutations(), t.identityMutations(), t.typed()} {
+	for _, some := range []graphql.Fields{t.holdMutations(), t.bulkMutations(), t.groupMutations(), t.declarationMutations(), t.wantedMutations(), t.profileMutations(), t.custodyMutations(), t.passwordMutations(), t.escrowMutations(), t.pushCertificateMutations(), t.invitationMutations(), t.identityMutations(), t.leaveMutations(), t.typed()} {
 		for name, f := range some {
 			all[name] = f
 		}

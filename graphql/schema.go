@@ -84,7 +84,7 @@ func newSchema() (graphql.Schema, error) {
 // queries are the roots of all questions.
 func (t *types) queries() graphql.Fields {
 	all := graphql.Fields{}
-	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.bulkQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.wantedQueries(), t.profileQueries(), t.custodyQueries(), t.escrowQueries(), t.pushCertificateQueries(), t.invitationQueries(), t.identityQueries()} {
+	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.bulkQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.wantedQueries(), t.profileQueries(), t.custodyQueries(), t.escrowQueries(), t.pushCertificateQueries(), t.invitationQueries(), t.identityQueries(), t.roadQueries()} {
 		for name, f := range some {
 			all[name] = f
 		}

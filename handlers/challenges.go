@@ -46,7 +46,7 @@ func (c *Challenges) New(ctx context.Context, p Pass) (string, error) {
 	if p.Invitation != "" {
 		invitation, _, err := c.Invitations.Load(ctx, p.Invitation)
 		if err == nil {
-			err = invitation.Open(p.Road, now)
+			err = invitation.OpenFor(p.Device, p.Road, now)
 		}
 		if err != nil {
 			return "", err

@@ -109,8 +109,8 @@ func (a *Authority) admit(ctx context.Context, key string, g Grant, meta eventst
 	if g.Once {
 		_, err := a.Challenges.Update(ctx, g.By, bare(meta), func(c challenge.Challenge, at time.Time) ([]domain.Event, error) {
 			if c.PublicKey == "" && g.Invitation != "" { // nobody uses up a challenge whose invitation is closed
-				if invitation, _, err := a.Invitations.Load(ctx, g.Invitation); err != nil || invitation.Open(g.Road, at) != nil {
-					return nil, orElse(err, invitation.Open(g.Road, at))
+				if invitation, _, err := a.Invitations.Load(ctx, g.Invitation); err != nil || invitation.OpenFor(g.Device, g.Road, at) != nil {
+					return nil, orElse(err, invitation.OpenFor(g.Device, g.Road, at))
 				}
 			}
 			return c.Use(key)

@@ -13,7 +13,7 @@ import (
 // another session is refused. Whoever has made sure that the request was signed with the certificate's key may ask.
 func (a *Authority) Renewal(ctx context.Context, old *x509.Certificate, named string) (Grant, error) {
 	fingerprint := Fingerprint(old)
-	if err := a.good(old); err != nil {
+	if err := a.Good(old); err != nil {
 		return Grant{}, err
 	}
 	known, _, err := a.Certificates.Load(ctx, fingerprint)
@@ -33,8 +33,8 @@ func (a *Authority) Renewal(ctx context.Context, old *x509.Certificate, named st
 	return Grant{By: fingerprint, Follows: fingerprint, Road: known.Road, Device: device, Session: known.Session}, nil
 }
 
-// good refuses a certificate that does not chain to a root in force by our own clock, or was revoked.
-func (a *Authority) good(c *x509.Certificate) error {
+// Good refuses a certificate that does not chain to a root in force by our own clock, or was revoked.
+func (a *Authority) Good(c *x509.Certificate) error {
 	roots := x509.NewCertPool()
 	for _, r := range a.Standing().Roots {
 		if root, err := x509.ParseCertificate(r.Certificate); err == nil {

@@ -35,6 +35,14 @@ func (f *facts) apply(tx Tx, r *record) error {
 		return f.checkedOut(tx, r)
 	case device.RecoveryKeyEscrowed:
 		return f.say(tx, r, statement{"security.FDE_RecoveryKeyRecipient", or(e.EncryptedFor, "unknown")})
+	case device.UnenrolmentOrdered:
+		return f.say(tx, r, statement{"enrollment.leaving", true})
+	case device.UnenrolmentWithdrawn:
+		return f.forgetKeys(tx, r, "enrollment.leaving")
+	case device.Quarantined:
+		return f.say(tx, r, statement{"enrollment.quarantine", true})
+	case device.QuarantineLifted:
+		return f.forgetKeys(tx, r, "enrollment.quarantine")
 	case device.PresumedUnmanaged:
 		return f.say(tx, r, statement{"enrollment.status", string(device.StatusPresumedUnmanaged)})
 	case device.IdentityPinned:
@@ -77,6 +85,7 @@ func (f *facts) authenticated(tx Tx, r *record, e device.Authenticated) error {
 	if !e.Renewal {
 		about = append(about, statement{"enrollment.status", string(device.StatusAuthenticated)})
 	}
+	about = append(about, statement{"enrollment.road", e.Road}, statement{"enrollment.invitation", e.Invitation})
 	if e.AccessRights != 0 {
 		about = append(about, statement{"enrollment.accessRights", e.AccessRights})
 	}
@@ -92,7 +101,7 @@ func (f *facts) authenticated(tx Tx, r *record, e device.Authenticated) error {
 // begin ends what belonged to the enrolment before: its users, and what only the new one can tell.
 func (f *facts) begin(tx Tx, r *record) error {
 	if err := f.forgetKeys(tx, r, "device.IsSupervised", "enrollment.awaitingConfiguration",
-		"enrollment.bootstrapTokenEscrowed", "enrollment.accessRights", "security.ManagementStatus.UserApprovedEnrollment"); err != nil {
+		"enrollment.bootstrapTokenEscrowed", "enrollment.accessRights", "enrollment.road", "enrollment.invitation", "enrollment.leaving", "security.ManagementStatus.UserApprovedEnrollment"); err != nil {
 		return err
 	}
 	users, err := f.userAreas(tx, r.device)

@@ -41,6 +41,9 @@ func (i invitations) apply(tx Tx, r *record) error {
 	case enrollment.Withdrawn:
 		return tx.Exec(`UPDATE invitations SET withdrawn = ?, reason = ? WHERE id = ? AND withdrawn IS NULL`, r.position, e.Reason, id)
 	case enrollment.Admitted:
+		if e.Again {
+			return nil
+		}
 		return tx.Exec(`INSERT INTO invitation_keys (invitation, position, road, public_key) VALUES (?, ?, ?, ?)`, id, r.position, e.Road, e.PublicKey)
 	}
 	return nil

@@ -201,7 +201,8 @@ func Summary(e domain.Event, s Scene) string {
 		sentence = summariseCommand(e, s)
 	case bulk.Ordered, bulk.MembersNamed, bulk.PassedOn, bulk.Cancelled:
 		sentence = summariseBulk(e, s)
-	case device.QueueHeld, device.QueueReleased, device.CommandHeld, device.CommandReleased:
+	case device.QueueHeld, device.QueueReleased, device.CommandHeld, device.CommandReleased,
+		device.UnenrolmentOrdered, device.UnenrolmentWithdrawn, device.TurnedAway, device.Quarantined, device.QuarantineLifted:
 		sentence = summariseHold(e, s)
 	case device.PushRequested, device.PushAccepted, device.PushRefused, device.PresumedUnmanaged, device.Seen:
 		sentence = summariseWaking(e, s)

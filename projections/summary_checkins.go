@@ -6,6 +6,7 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/enrollment"
 )
 
 func summariseCheckIn(e domain.Event, s Scene) string {
@@ -15,7 +16,7 @@ func summariseCheckIn(e domain.Event, s Scene) string {
 		if e.Renewal {
 			return who + " authenticated anew, with a replaced enrolment profile"
 		}
-		return fmt.Sprintf("%s authenticated (%s), enrolment %d", who, or(strings.TrimSpace(e.ProductName+" "+e.OSVersion), "model unknown"), e.Generation)
+		return fmt.Sprintf("%s authenticated (%s), enrolment %d%s", who, or(strings.TrimSpace(e.ProductName+" "+e.OSVersion), "model unknown"), e.Generation, camePer(e))
 	case device.TokenUpdated:
 		if e.Enrolled {
 			return who + " enrolled: it can be woken from now on"
@@ -106,4 +107,22 @@ func called(i device.Identity) string {
 		}
 	}
 	return ""
+}
+
+// roads are the ways in, as a sentence names them.
+var roads = map[string]string{
+	enrollment.Profile: "by a profile that was loaded", enrollment.OTA: "by the over-the-air profile service",
+	enrollment.ADE: "by Automated Device Enrollment", enrollment.Account: "by a Managed Apple Account",
+}
+
+// camePer tells by which road and invitation a device came.
+func camePer(e device.Authenticated) string {
+	if e.Road == "" {
+		return ""
+	}
+	text := ", " + or(roads[e.Road], "by "+e.Road)
+	if e.Invitation != "" {
+		text += " (invitation " + e.Invitation + ")"
+	}
+	return text
 }

@@ -325,6 +325,9 @@ func (w *world) rare(t *rapid.T, d device.Device) ([]domain.Event, error) {
 		awaits := rapid.SampledFrom([]*bool{nil, nil, new(true), new(false)}).Draw(t, "awaits")
 		return d.SetBootstrapToken([]byte(rapid.StringMatching("[ab]?").Draw(t, "bootstrap")), awaits)
 	case 4:
+		if rapid.Bool().Draw(t, "about leaving") {
+			return w.leaves(t, d)
+		}
 		if rapid.Bool().Draw(t, "about secrets") {
 			return w.secretive(t, d)
 		}
@@ -353,6 +356,21 @@ func (w *world) secretive(t *rapid.T, d device.Device) ([]domain.Event, error) {
 	pair := escrow.PairMade{Fingerprint: fmt.Sprint(len(w.events)), NotAfter: w.clock, Certificate: []byte("certificate"), Key: []byte("key")}
 	w.by(ada, eventstore.Stream{Kind: escrow.Kind, ID: escrow.ID}, w.clock, pair)
 	return nil, nil
+}
+
+// leaves has a device leave, stay, or be isolated.
+func (w *world) leaves(t *rapid.T, d device.Device) ([]domain.Event, error) {
+	switch rapid.IntRange(0, 4).Draw(t, "leaving") {
+	case 0:
+		return d.Unenrol("sold")
+	case 1:
+		return d.Stay("not sold")
+	case 2:
+		return d.TurnAway()
+	case 3:
+		return d.Quarantine("strange")
+	}
+	return d.Lift("not strange")
 }
 
 // regroup lets somebody do something with a group.

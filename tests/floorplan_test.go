@@ -113,7 +113,7 @@ var libraries = map[string][]string{
 	"github.com/graphql-go/graphql":                 {"graphql"},
 	"github.com/smallstep/pkcs7":                    {"handlers"},
 	"software.sslmate.com/src/go-pkcs12":            {"handlers/cms"},
-	"github.com/smallstep/scep":                     {"handlers/scep"},
+	"github.com/smallstep/scep":                     {"handlers/scep", "handlers/mdm/mdmtest"},
 	"github.com/micromdm/scep/v2":                   {"handlers/scep"}, // plays a client in tests
 	"zombiezen.com/go/sqlite":                       {"eventstore/embedded", "eventstore/seal", "projections"},
 	"modernc.org/sqlite":                            {"eventstore/embedded", "eventstore/seal", "projections"},

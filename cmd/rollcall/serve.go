@@ -20,6 +20,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
 	"github.com/rollcall-mdm/rollcall/graphql"
 	"github.com/rollcall-mdm/rollcall/handlers"
+	"github.com/rollcall-mdm/rollcall/handlers/enroll"
 	proof "github.com/rollcall-mdm/rollcall/handlers/ledger"
 	"github.com/rollcall-mdm/rollcall/handlers/mdm"
 	"github.com/rollcall-mdm/rollcall/handlers/nano"
@@ -61,6 +62,9 @@ type server struct {
 	ledger    *ledger.Ledger
 	authority *handlers.Authority
 	vouchers  *handlers.Challenges
+
+	enrolments *handlers.Enrolments
+	links      *enroll.Links
 
 	custodian       *custodian
 	control         *http.Server // of the command line
@@ -200,7 +204,11 @@ func (s *server) mount(e *echo.Echo) error {
 	}
 	door.Revoked = s.authority.Revoked
 	door.Mount(e.Group("/mdm"))
+	door.Admitted = s.join
 	if err := s.mountSCEP(e); err != nil {
+		return err
+	}
+	if err := s.mountEnrolment(e); err != nil {
 		return err
 	}
 
@@ -227,6 +235,7 @@ func (s *server) mount(e *echo.Echo) error {
 	asks.Secrets.Keep, asks.Secrets.Now = s.Locations, s.now
 	asks.Secrets.Escrow = &handlers.Escrow{Pairs: s.escrows, Now: s.now}
 	asks.PushCerts = &handlers.PushCerts{Certificates: s.pushcerts, Requests: s.pushRequests, Views: s.views}
+	asks.Link = s.links.Link
 	asks.Passwords = &handlers.Passwords{Devices: s.devices}
 	if err := asks.Mount(e.Group(""), handlers.Identify, handlers.Recover, s.tokens.Bearer); err != nil {
 		return err

@@ -42,6 +42,7 @@ type settings struct {
 	wantedTimes
 	signing
 	identities
+	enrolling
 	LogLevel string `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 }
 
@@ -83,7 +84,7 @@ func (s *settings) check() error {
 	if err := s.signing.check(); err != nil {
 		return err
 	}
-	return errors.Join(s.identities.check(), s.wantedTimes.check(), s.checkIns.check())
+	return errors.Join(s.identities.check(), s.enrolling.check(), s.wantedTimes.check(), s.checkIns.check())
 }
 
 // witnesses are who is sent checkpoints.

@@ -26,6 +26,8 @@ type Authenticate struct {
 
 	AccessRights int    // of the enrolment profile, if its URL tells; Apple's bits
 	Renewal      string // the order that replaced the enrolment profile, if its URL tells
+	Road         string // by which it got its certificate, if this server issued it
+	Invitation   string // and the invitation's id
 
 	Certificate Certificate
 	Rest        json.RawMessage
@@ -59,7 +61,8 @@ func (d Device) Authenticate(m Authenticate, at time.Time) ([]domain.Event, erro
 	events = append(events, Authenticated{
 		Generation: generation, Renewal: renewal, Topic: m.Topic, Certificate: m.Certificate.Fingerprint,
 		OSVersion: m.OSVersion, BuildVersion: m.BuildVersion, ProductName: m.ProductName,
-		Model: m.Model, ModelName: m.ModelName, AccessRights: m.AccessRights, Identity: m.Identity, Rest: rest, Secrets: secrets,
+		Model: m.Model, ModelName: m.ModelName, AccessRights: m.AccessRights, Road: m.Road, Invitation: m.Invitation,
+		Identity: m.Identity, Rest: rest, Secrets: secrets,
 	})
 	if d.Certificate == "" {
 		events = append(events, IdentityPinned{m.Certificate.Fingerprint, m.Certificate.NotAfter, m.Certificate.Serial})

@@ -17,7 +17,7 @@ const Kind = "device"
 
 // Fold is the version of Evolve and of the Device's shape. Snapshots of another version are not used: count
 // it up with every change of either.
-const Fold = 8
+const Fold = 9
 
 // A Status says where an enrolment stands.
 type Status string
@@ -64,6 +64,9 @@ type Device struct {
 	Clones         []string  // whom its certificate spoke as, oldest first; at most maxClones
 
 	Held []ChannelID // queues that somebody holds; an empty one is the device's, and its users' with it
+
+	Leaving  bool // it is told so whenever it speaks
+	Isolated bool // in quarantine
 
 	LastSeen time.Time // the last event that the device itself caused
 	Channels []Channel // the device channel first

@@ -21,6 +21,7 @@ func Events() []domain.Event {
 		CommandQueued{}, CommandDelivered{}, CommandAcknowledged{}, CommandFailed{}, CommandFormatRejected{},
 		CommandDeferred{}, CommandCancelled{}, CommandSuperseded{}, CommandExpired{}, ResultUnmatched{},
 		QueueHeld{}, QueueReleased{}, CommandHeld{}, CommandReleased{},
+		UnenrolmentOrdered{}, UnenrolmentWithdrawn{}, TurnedAway{}, Quarantined{}, QuarantineLifted{},
 		PushRequested{}, PushAccepted{}, PushRefused{}, PresumedUnmanaged{}, Seen{}, MessageUnrecognised{},
 		WantedOrdered{}, WantedRefused{}, WantedRetried{},
 		SubjectErased{}, SecretRevealed{}, Disclosed{}, RecoveryKeyEscrowed{},
@@ -59,6 +60,8 @@ type Authenticated struct {
 	Model        string          `json:",omitempty"`
 	ModelName    string          `json:",omitempty"`
 	AccessRights int             `json:",omitempty"` // of the enrolment profile, as far as it told; Apple's bits
+	Road         string          `json:",omitempty"` // by which it got the certificate that it comes with, if this server issued it
+	Invitation   string          `json:",omitempty"` // and the invitation's id
 	Identity     Identity        `seal:"personal" json:",omitzero"`
 	Rest         json.RawMessage `seal:"personal" json:",omitempty"` // keys that nobody knows today
 	// Secrets is what was cut out of Rest, by path, for it calls itself a secret.

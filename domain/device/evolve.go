@@ -98,6 +98,8 @@ func (d Device) evolveQueue(e domain.Event, at time.Time) Device {
 		return d.settled(e.Channel, e.UUID).unannounced(e.Channel, e.RequestType)
 	case QueueHeld, QueueReleased, CommandHeld, CommandReleased:
 		return d.evolveHold(e)
+	case UnenrolmentOrdered, UnenrolmentWithdrawn, TurnedAway, Quarantined, QuarantineLifted:
+		return d.evolveLeave(e, at)
 	case Located:
 		d.LocationDay = e.Day
 		return d.seen(at)
@@ -122,7 +124,7 @@ func (d Device) authenticated(e Authenticated) Device {
 	if e.Renewal {
 		return d // if the profile is not replaced after all, the enrolment goes on as it is
 	}
-	d.Status = StatusAuthenticated
+	d.Status, d.Leaving = StatusAuthenticated, false
 	d.Awaiting, d.BootstrapToken, d.Pairings, d.Things = false, nil, nil, Things{}
 	own, _ := d.Channel("") // keeps its push data: if the enrolment fails, the old one lives on
 	own.Enrolled, own.Queue, own.Announced = false, nil, ""

@@ -71,6 +71,7 @@ type Admitted struct {
 	Ticket    string   // hash of the challenge by which it came
 	PublicKey string   // SHA-256 of its SubjectPublicKeyInfo, hex
 	Device    string   `json:",omitempty"`                // pseudonym of the device for which the challenge was made; empty if for any
+	Again     bool     `json:",omitempty"`                // the device was let in lately: this uses up nothing
 	Identity  Identity `seal:"personal" json:",omitzero"` // what the device told of itself on its way, if it did
 }
 
@@ -101,7 +102,7 @@ type Invitation struct {
 }
 
 // An entry is a key that was let in by a challenge.
-type entry struct{ ticket, key string }
+type entry struct{ ticket, key, device string }
 
 // remembered is how many keys an invitation keeps in mind, so that one that asks again is not counted twice.
 const remembered = 64
@@ -171,7 +172,11 @@ func (i Invitation) Withdraw(reason string) ([]domain.Event, error) {
 
 // Open refuses whoever wants to come in on a road by an invitation that is not open at the time at. Whoever makes a
 // profile or a challenge asks before.
-func (i Invitation) Open(road string, at time.Time) error {
+func (i Invitation) Open(road string, at time.Time) error { return i.OpenFor("", road, at) }
+
+// OpenFor is Open for a device, by its pseudonym. One that was let in lately uses up nothing more: on the over-the-air road
+// it needs two keys.
+func (i Invitation) OpenFor(device, road string, at time.Time) error {
 	switch {
 	case i.Name == "":
 		return errUnknown()
@@ -181,10 +186,15 @@ func (i Invitation) Open(road string, at time.Time) error {
 		return domain.WithHint(domain.Refusef(domain.Forbidden, "the invitation has expired"), askForAnother)
 	case len(i.Roads) > 0 && !slices.Contains(i.Roads, road):
 		return domain.Refusef(domain.Forbidden, "the invitation is not for the road %q", road)
-	case i.Uses > 0 && i.Used >= i.Uses:
+	case i.Uses > 0 && i.Used >= i.Uses && !i.let(device):
 		return domain.WithHint(domain.Refusef(domain.Forbidden, "the invitation is used up"), askForAnother)
 	}
 	return nil
+}
+
+// let reports whether the device was let in lately.
+func (i Invitation) let(device string) bool {
+	return device != "" && slices.ContainsFunc(i.last, func(e entry) bool { return e.device == device })
 }
 
 const askForAnother = "ask whoever invited you for another one"
@@ -194,12 +204,13 @@ func errUnknown() error { return domain.Refusef(domain.NotFound, "there is no su
 // Admit decides what follows when a key comes in. The same key by the same challenge is no news, even if the invitation
 // is used up or closed meanwhile.
 func (i Invitation) Admit(a Admitted, at time.Time) ([]domain.Event, error) {
-	if slices.Contains(i.last, entry{a.Ticket, a.PublicKey}) {
+	if slices.ContainsFunc(i.last, func(e entry) bool { return e.ticket == a.Ticket && e.key == a.PublicKey }) {
 		return nil, nil
 	}
-	if err := i.Open(a.Road, at); err != nil {
+	if err := i.OpenFor(a.Device, a.Road, at); err != nil {
 		return nil, err
 	}
+	a.Again = i.let(a.Device)
 	return []domain.Event{a}, nil
 }
 
@@ -211,9 +222,11 @@ func (i Invitation) Evolve(e domain.Event, _ time.Time) Invitation {
 	case Withdrawn:
 		i.Closed = true
 	case Admitted:
-		i.Used++
+		if !e.Again {
+			i.Used++
+		}
 		kept := i.last[max(0, len(i.last)-remembered+1):]
-		i.last = append(slices.Clone(kept), entry{e.Ticket, e.PublicKey})
+		i.last = append(slices.Clone(kept), entry{e.Ticket, e.PublicKey, e.Device})
 	}
 	return i
 }

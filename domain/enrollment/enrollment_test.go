@@ -20,6 +20,10 @@ var (
 	ada     = enrollment.Admitted{Road: enrollment.Profile, Ticket: "t", PublicKey: "ada"}
 	bob     = enrollment.Admitted{Road: enrollment.Profile, Ticket: "t", PublicKey: "bob"}
 	eve     = enrollment.Admitted{Road: enrollment.Profile, Ticket: "t", PublicKey: "eve"}
+	phone   = enrollment.Admitted{Road: enrollment.Profile, Ticket: "p", PublicKey: "phone", Device: "d1"}
+	second  = enrollment.Admitted{Road: enrollment.Profile, Ticket: "q", PublicKey: "again", Device: "d1"}
+	again   = enrollment.Admitted{Road: enrollment.Profile, Ticket: "q", PublicKey: "again", Device: "d1", Again: true}
+	tablet  = enrollment.Admitted{Road: enrollment.Profile, Ticket: "r", PublicKey: "tablet", Device: "d2"}
 	closed  = enrollment.Withdrawn{Reason: "holidays"}
 )
 
@@ -64,6 +68,9 @@ func TestDecisions(t *testing.T) {
 		"who was let in asks again after that":   {events{invited, ada, closed}, admit(ada, noon), nil, 0},
 		"after it expired":                       {events{invited}, admit(ada, noon.Add(time.Hour)), nil, domain.Forbidden},
 		"on another road":                        {events{invited}, admit(otherRoad, noon), nil, domain.Forbidden},
+		"a device's second key, used up":         {events{invited, phone, ada}, admit(second, noon), events{again}, 0},
+		"another device's, used up":              {events{invited, phone, ada}, admit(tablet, noon), nil, domain.Forbidden},
+		"a device's second key uses up nothing":  {events{invited, phone, again}, admit(ada, noon), events{ada}, 0},
 		"by an invitation that there is not":     {nil, admit(ada, noon), nil, domain.NotFound},
 		"on any road, if none is named":          {events{enrollment.Invited{Name: "all"}}, admit(otherRoad, noon.AddDate(9, 0, 0)), events{otherRoad}, 0},
 		"any number of keys, if there is no end": {events{enrollment.Invited{Name: "all"}, ada, bob}, admit(eve, noon), events{eve}, 0},

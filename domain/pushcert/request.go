@@ -2,7 +2,6 @@ package pushcert
 
 import (
 	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -62,7 +61,8 @@ func Ask(a Applicant, topic string, key *rsa.PrivateKey) (Requested, error) {
 	if topic != "" && !strings.HasPrefix(topic, topicPrefix) {
 		return Requested{}, domain.Refusef(domain.Invalid, "the topic of a push certificate begins with %s", topicPrefix)
 	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
+	// PKCS #1 v1.5 needs no chance.
+	der, err := x509.CreateCertificateRequest(nil, &x509.CertificateRequest{
 		Subject: a.name(), SignatureAlgorithm: x509.SHA256WithRSA,
 	}, key)
 	if err != nil {
@@ -81,6 +81,7 @@ func Ask(a Applicant, topic string, key *rsa.PrivateKey) (Requested, error) {
 
 // KeyID names a public key: the SHA-256 of its SubjectPublicKeyInfo, hex.
 func KeyID(public crypto.PublicKey) (string, error) {
+	// PKCS #1 v1.5 needs no chance.
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
 		return "", domain.Refusef(domain.Invalid, "the certificate's key is of a kind that cannot be used")

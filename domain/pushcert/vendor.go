@@ -2,7 +2,6 @@ package pushcert
 
 import (
 	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -93,7 +92,7 @@ func (v Vendor) Sign(csr []byte) (PortalRequest, error) {
 		return PortalRequest{}, domain.Refusef(domain.Invalid, "the request is for a key that is no RSA key of 2048 bits at least")
 	}
 	sum := sha256.Sum256(der)
-	signature, err := rsa.SignPKCS1v15(rand.Reader, v.key, crypto.SHA256, sum[:])
+	signature, err := rsa.SignPKCS1v15(nil, v.key, crypto.SHA256, sum[:])
 	if err != nil {
 		return PortalRequest{}, fmt.Errorf("sign the request: %w", err)
 	}

@@ -91,7 +91,7 @@ func (d *Door) authenticate(r *request) (answer, error) {
 	}
 	meta := r.meta()
 	meta.Actor.Address = "" // the device's own events keep it: the certificate's need no keys then
-	_, err := d.Certificates.Update(r.ctx, r.certificate.Fingerprint, meta, func(c certificate.Certificate, _ time.Time) ([]domain.Event, error) {
+	bound, err := d.Certificates.Update(r.ctx, r.certificate.Fingerprint, meta, func(c certificate.Certificate, _ time.Time) ([]domain.Event, error) {
 		return c.Bind(r.sender.device)
 	})
 	if refusal, ok := domain.Refused(err); ok && refusal.Reason == domain.Forbidden {
@@ -100,9 +100,13 @@ func (d *Door) authenticate(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	_, err = d.Devices.Update(r.ctx, r.sender.device, d.keeping(r, true), func(dev device.Device, at time.Time) ([]domain.Event, error) {
+	message.Road, message.Invitation = bound.State.Road, bound.State.Of
+	change, err := d.Devices.Update(r.ctx, r.sender.device, d.keeping(r, true), func(dev device.Device, at time.Time) ([]domain.Event, error) {
 		return dev.Authenticate(message, at)
 	})
+	if err == nil && d.Admitted != nil && message.Invitation != "" && !change.State.Renewing {
+		err = d.Admitted(r.ctx, r.sender.device, message.Invitation) // before the answer: a device that gets none asks again
+	}
 	return kept, err
 }
 
@@ -178,6 +182,9 @@ func (d *Door) getBootstrapToken(r *request) (answer, error) {
 	}
 	awaits := r.message.Bool("AwaitingConfiguration")
 	done, err := d.update(r, func(dev device.Device, _ time.Time) ([]domain.Event, error) {
+		if err := withholds(dev); err != nil {
+			return nil, err
+		}
 		return dev.GetBootstrapToken(awaits)
 	})
 	if err != nil {

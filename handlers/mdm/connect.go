@@ -2,6 +2,7 @@ package mdm
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -44,14 +45,20 @@ func (d *Door) connect(r *request) (answer, error) {
 		meta.Evidence = d.evidence(r, maxEvidence)
 	}
 	done, err := d.Devices.Update(r.ctx, r.sender.device, meta, func(dev device.Device, at time.Time) ([]domain.Event, error) {
-		if err := r.admits(dev); err != nil {
+		if err := r.admits(dev); err != nil && !errors.Is(err, errLeaving) {
 			return nil, err
 		}
 		if err := result.cut(&report, dev); err != nil {
 			return nil, err
 		}
+		if dev.Leaving {
+			return dev.Depart(report, at)
+		}
 		return dev.Connect(report, at)
 	})
+	if err == nil && done.State.Leaving {
+		err = errLeaving
+	}
 	if err != nil {
 		return answer{}, err
 	}

@@ -3,6 +3,7 @@ package mdm
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ func (d *Door) declarativeManagement(r *request) (answer, error) {
 // declarations answers what a channel asks about its set. Whoever may not speak for the device learns nothing of it.
 func (d *Door) declarations(r *request, endpoint, kind, identifier string) (answer, error) {
 	if _, err := d.update(r, func(dev device.Device, _ time.Time) ([]domain.Event, error) {
-		return nil, dev.Declares()
+		return nil, errors.Join(withholds(dev), dev.Declares())
 	}); err != nil {
 		return answer{}, err
 	}

@@ -66,6 +66,9 @@ type Door struct {
 	Bulk         Bodies       // of orders to many devices; needed where there are such
 	Declarations Declarations // what channels are to have; no declarations for anybody if nil
 
+	// Admitted is told of a device that comes in by an invitation, before it is answered, and again if it asks again; nobody is if nil.
+	Admitted func(ctx context.Context, device, invitation string) error
+
 	Now     func() time.Time // the server's clock; time.Now if nil
 	Log     *slog.Logger     // slog.Default() if nil
 	Observe Observe

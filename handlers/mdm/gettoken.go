@@ -29,6 +29,9 @@ const pairingHolds = time.Hour
 
 // getToken gives out a service's token. Source: Apple, "Get Token".
 func (d *Door) getToken(r *request) (answer, error) {
+	if _, err := d.update(r, func(dev device.Device, _ time.Time) ([]domain.Event, error) { return nil, withholds(dev) }); err != nil {
+		return answer{}, err
+	}
 	switch r.message.String("TokenServiceType") {
 	case device.ServiceMAID:
 		if d.Voucher != nil {

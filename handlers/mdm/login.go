@@ -32,6 +32,9 @@ func (r *request) admits(dev device.Device) error {
 	if !dev.Admits(r.certificate.Fingerprint) {
 		return errForeign
 	}
+	if dev.Leaving && r.message.String("MessageType") != "CheckOut" {
+		return errLeaving
+	}
 	if r.sender.channel == "" || !dev.Managed() {
 		return nil // who is not managed is told so by what he asks for
 	}

@@ -70,6 +70,10 @@ func judge(err error) verdict {
 		return verdict{http.StatusBadRequest, "unproved-user", errUnproved.Error()}
 	case errors.Is(err, errDeclined):
 		return verdict{http.StatusGone, "declined-user", errDeclined.Error()}
+	case errors.Is(err, errLeaving):
+		return verdict{http.StatusForbidden, "leaving", errLeaving.Error()}
+	case errors.Is(err, errIsolated):
+		return verdict{http.StatusServiceUnavailable, "quarantine", errIsolated.Error()}
 	case errors.Is(err, errCrowded):
 		return verdict{http.StatusServiceUnavailable, "overloaded", errCrowded.Error()}
 	}
@@ -80,6 +84,14 @@ func judge(err error) verdict {
 func (d *Door) refuse(r *request, err error) answer {
 	v := judge(err)
 	d.Observe.refused(v.class)
+	switch {
+	case errors.Is(err, errLeaving):
+		return farewell
+	case errors.Is(err, errIsolated):
+		a := v.answer()
+		a.retry = isolation
+		return a
+	}
 	if errors.Is(err, errCrowded) {
 		d.places.told.Do(func() {
 			d.Log.WarnContext(r.ctx, "devices come faster than the log takes their messages; some are asked to come again", "at-once", d.AtOnce)

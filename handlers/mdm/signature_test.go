@@ -22,6 +22,56 @@ import (
 	guard "github.com/rollcall-mdm/rollcall/handlers/cms"
 )
 
+// The parts of a CMS message, for those who make one.
+type (
+	contentInfo struct {
+		Type    asn1.ObjectIdentifier
+		Content signedData `asn1:"explicit,tag:0"`
+	}
+	signedData struct {
+		Version      int
+		Digests      asn1.RawValue
+		Content      encapsulated
+		Certificates asn1.RawValue `asn1:"optional,tag:0"`
+		Revocations  asn1.RawValue `asn1:"optional,tag:1"`
+		Signers      []signerInfo  `asn1:"set"`
+	}
+	encapsulated struct {
+		Type    asn1.ObjectIdentifier
+		Content asn1.RawValue `asn1:"explicit,optional,tag:0"`
+	}
+	signerInfo struct {
+		Version    int
+		ID         asn1.RawValue // issuer and serial number, or a subject key identifier
+		Digest     pkix.AlgorithmIdentifier
+		Attributes asn1.RawValue `asn1:"optional,tag:0"`
+		Scheme     pkix.AlgorithmIdentifier
+		Signature  []byte
+		Unsigned   asn1.RawValue `asn1:"optional,tag:1"`
+	}
+	issuerAndSerial struct {
+		Issuer asn1.RawValue
+		Serial asn1.RawValue
+	}
+	attribute struct {
+		Type   asn1.ObjectIdentifier
+		Values []asn1.RawValue `asn1:"set"`
+	}
+)
+
+var (
+	oidData          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
+	oidSignedData    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}
+	oidContentType   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 3}
+	oidMessageDigest = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 4}
+)
+
+func sum(hash crypto.Hash, data []byte) []byte {
+	h := hash.New()
+	h.Write(data)
+	return h.Sum(nil)
+}
+
 // A signing says how a message is signed. The zero value is what devices do, but with SHA-256.
 type signing struct {
 	hash       crypto.Hash

@@ -1,0 +1,109 @@
+package enroll
+
+import (
+	"encoding/base64"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/command"
+	"github.com/rollcall-mdm/rollcall/domain/enrollment"
+	"github.com/rollcall-mdm/rollcall/handlers"
+)
+
+// A RequiredOS is what a device must run before it may come in. Source: Apple, error code com.apple.softwareupdate.required.
+type RequiredOS struct {
+	OSVersion    string `json:"OSVersion"`
+	BuildVersion string `json:"BuildVersion,omitempty"`
+}
+
+// A PlatformSSO is what a Mac sets up before it comes in. Source: Apple, error code com.apple.psso.required.
+type PlatformSSO struct {
+	ProfileURL string          `json:"ProfileURL"`
+	AuthURL    string          `json:"AuthURL"`
+	Package    PlatformPackage `json:"Package"`
+}
+
+// A PlatformPackage is where the app that signs in comes from.
+type PlatformPackage struct {
+	ManifestURL                    string   `json:"ManifestURL"`
+	PinningCerts                   []string `json:"PinningCerts,omitempty"` // DER, base64
+	PinningRevocationCheckRequired bool     `json:"PinningRevocationCheckRequired,omitempty"`
+}
+
+// An appleError is how a device is told, with status 403, what it has to do. Source: Apple, ErrorCode documents.
+type appleError struct {
+	Code        string `json:"code"`
+	Description string `json:"description,omitempty"` // for logs
+	Message     string `json:"message,omitempty"`     // for the user
+	Details     any    `json:"details,omitempty"`
+}
+
+// deviceInfo is the header in which a device in a web view tells what it is.
+const deviceInfo = "X-Apple-Aspen-Deviceinfo"
+
+// automated answers a device in Setup Assistant, or a Mac that renews its enrolment: with its profile, or with what it has
+// to do before.
+func (d *Door) automated(c echo.Context) error {
+	message, err := deviceMessage(c)
+	if err != nil {
+		return err
+	}
+	m, err := readMachine(message)
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	if err := d.prove(ctx, m); err != nil {
+		return err
+	}
+	if m.UDID == "" || m.Serial == "" {
+		return domain.Refusef(domain.Invalid, "the device does not say its UDID and its serial number")
+	}
+	id := enrollment.Default
+	if c.Param("id") != "" {
+		if id, _, err = d.open(c, enrollment.ADE); err != nil {
+			return err
+		}
+	}
+	if first := d.first(m); first != nil {
+		return c.JSON(http.StatusForbidden, first)
+	}
+	return d.give(c, handlers.Wish{
+		Pass: handlers.Pass{Invitation: id, Road: enrollment.ADE, Device: d.Pseudonyms.Device(m.UDID), Once: true, Lasts: time.Hour},
+	}, true)
+}
+
+// deviceMessage returns what a device has signed: the body, or a header.
+func deviceMessage(c echo.Context) ([]byte, error) {
+	if c.Request().Method == http.MethodPost {
+		return io.ReadAll(c.Request().Body)
+	}
+	text := strings.TrimRight(c.Request().Header.Get(deviceInfo), "=")
+	if text == "" {
+		return nil, domain.WithHint(domain.Refusef(domain.Invalid, "this address is for devices in Setup Assistant, which tell what they are"), "people begin at /enroll")
+	}
+	message, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, domain.Refusef(domain.Invalid, "the header %s is not base64", deviceInfo)
+	}
+	return message, nil
+}
+
+// first returns what the device has to do before it gets its profile, nil if nothing. One that cannot do it is not asked to.
+func (d *Door) first(m machine) *appleError {
+	if d.OSAtOnce != nil && m.CanUpdate && m.OSVersion != "" && command.Older(m.OSVersion, d.OSAtOnce.OSVersion) {
+		return &appleError{
+			Code: "com.apple.softwareupdate.required", Description: "the device runs " + m.OSVersion,
+			Message: "This device needs " + d.OSAtOnce.OSVersion + " before it can be managed.", Details: d.OSAtOnce,
+		}
+	}
+	if d.SSO != nil && m.CanSSO {
+		return &appleError{Code: "com.apple.psso.required", Message: "Sign in to set up this Mac.", Details: d.SSO}
+	}
+	return nil
+}

@@ -1,0 +1,209 @@
+package mdmtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/smallstep/pkcs7"
+	"github.com/smallstep/scep"
+	"github.com/smallstep/scep/x509util"
+	"howett.net/plist"
+)
+
+// A device comes in by a profile, as real ones do: it makes a key, has it certified by SCEP, and checks in where the
+// profile's MDM payload says.
+
+// EnrolBy installs an enrolment profile, signed or not: the device gets an identity by the SCEP payload, takes its server
+// from the MDM payload, and enrols.
+func (d *Device) EnrolBy(ctx context.Context, profile []byte) error {
+	content, err := payloads(profile)
+	if err != nil {
+		return err
+	}
+	mdm, asks := content["com.apple.mdm"], content["com.apple.security.scep"]
+	if mdm == nil || asks == nil || mdm["IdentityCertificateUUID"] != asks["PayloadUUID"] {
+		return errors.New("the profile has no MDM payload with a SCEP identity")
+	}
+	if d.Identity, err = identityBySCEP(ctx, asks); err != nil {
+		return err
+	}
+	d.Server.Topic, _ = mdm["Topic"].(string)
+	d.Server.Connect, _ = mdm["ServerURL"].(string)
+	if d.Server.CheckIn, _ = mdm["CheckInURL"].(string); d.Server.CheckIn == "" {
+		d.Server.CheckIn = d.Server.Connect
+	}
+	if d.Wire == nil {
+		d.Wire = &Direct{}
+	}
+	return d.Enrol(ctx)
+}
+
+// IdentityBy installs a profile that brings a SCEP identity and nothing else.
+func IdentityBy(ctx context.Context, profile []byte) (Identity, error) {
+	content, err := payloads(profile)
+	if err != nil {
+		return Identity{}, err
+	}
+	return identityBySCEP(ctx, content["com.apple.security.scep"])
+}
+
+// payloads returns a profile's payloads by their types.
+func payloads(profile []byte) (map[string]dict, error) {
+	if bytes.HasPrefix(profile, []byte{0x30}) {
+		message, err := pkcs7.Parse(profile)
+		if err == nil {
+			err = message.Verify()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read a signed profile: %w", err)
+		}
+		profile = message.Content
+	}
+	var whole struct{ PayloadContent []dict }
+	if _, err := plist.Unmarshal(profile, &whole); err != nil {
+		return nil, fmt.Errorf("read a profile: %w", err)
+	}
+	found := map[string]dict{}
+	for _, p := range whole.PayloadContent {
+		kind, _ := p["PayloadType"].(string)
+		found[kind] = p
+	}
+	return found, nil
+}
+
+// identityBySCEP makes a key and has it certified. Source: RFC 8894.
+func identityBySCEP(ctx context.Context, payload dict) (Identity, error) {
+	keys, _ := payload["PayloadContent"].(map[string]any)
+	address, _ := keys["URL"].(string)
+	challenge, _ := keys["Challenge"].(string)
+	if address == "" {
+		return Identity{}, errors.New("the profile has no SCEP payload")
+	}
+	ca, err := ask(ctx, http.MethodGet, address, "GetCACert", nil)
+	if err != nil {
+		return Identity{}, err
+	}
+	roots, err := scep.CACerts(ca)
+	if err != nil {
+		one, single := x509.ParseCertificate(ca)
+		if roots = []*x509.Certificate{one}; single != nil {
+			return Identity{}, fmt.Errorf("read the authority's certificate: %w", err)
+		}
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return Identity{}, err
+	}
+	request, signer, err := request(key, challenge, roots)
+	if err != nil {
+		return Identity{}, err
+	}
+	body, err := ask(ctx, http.MethodPost, address, "PKIOperation", request.Raw)
+	if err != nil {
+		return Identity{}, err
+	}
+	answer, err := scep.ParsePKIMessage(body, scep.WithCACerts(roots))
+	switch {
+	case err != nil:
+		return Identity{}, fmt.Errorf("read SCEP's answer: %w", err)
+	case answer.PKIStatus != scep.SUCCESS:
+		return Identity{}, fmt.Errorf("SCEP refuses the request: %s", answer.FailInfo)
+	}
+	if err := answer.DecryptPKIEnvelope(signer, key); err != nil {
+		return Identity{}, fmt.Errorf("open SCEP's answer: %w", err)
+	}
+	return Identity{Certificate: answer.CertRepMessage.Certificate, Key: key}, nil
+}
+
+// modern has the library encipher with AES and sign with SHA-256: left alone it takes DES and SHA-1, as no device does today.
+var modern = sync.OnceValue(func() error {
+	pkcs7.ContentEncryptionAlgorithm = pkcs7.EncryptionAlgorithmAES256CBC
+	return pkcs7.SetDefaultDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA256)
+})
+
+// request makes a PKCSReq, and the certificate that signs it, for which the answer is enciphered.
+func request(key *rsa.PrivateKey, challenge string, roots []*x509.Certificate) (message *scep.PKIMessage, signer *x509.Certificate, err error) {
+	if err := modern(); err != nil {
+		return nil, nil, err
+	}
+	der, err := x509util.CreateCertificateRequest(rand.Reader, &x509util.CertificateRequest{
+		CertificateRequest: x509.CertificateRequest{Subject: pkix.Name{CommonName: "device"}}, ChallengePassword: challenge,
+	}, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	csr, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		return nil, nil, err
+	}
+	about := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: csr.Subject, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	self, err := x509.CreateCertificate(rand.Reader, about, about, key.Public(), key)
+	if err != nil {
+		return nil, nil, err
+	}
+	if signer, err = x509.ParseCertificate(self); err != nil {
+		return nil, nil, err
+	}
+	message, err = scep.NewCSRRequest(csr, &scep.PKIMessage{MessageType: scep.PKCSReq, Recipients: roots, SignerKey: key, SignerCert: signer})
+	return message, signer, err
+}
+
+// ask sends one of SCEP's operations and returns the answer's body.
+func ask(ctx context.Context, method, address, operation string, body []byte) ([]byte, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	query := u.Query()
+	query.Set("operation", operation)
+	u.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return nil, errors.Join(err, fmt.Errorf("SCEP's %s is answered with %s", operation, resp.Status))
+	}
+	return text, nil
+}
+
+// MachineInfo returns what the device tells of itself before it is managed, and more, signed by an identity: that with
+// which it was built, or one that it got on its way.
+func (d *Device) MachineInfo(by Identity, more map[string]any) ([]byte, error) {
+	about := dict{"UDID": d.UDID, "SERIAL": d.SerialNumber, "PRODUCT": d.ProductName, "VERSION": d.BuildVersion, "OS_VERSION": d.OSVersion, "LANGUAGE": "en"}
+	for key, value := range more {
+		about[key] = value
+	}
+	body, err := plist.Marshal(about, plist.XMLFormat)
+	if err != nil {
+		return nil, err
+	}
+	message, err := pkcs7.NewSignedData(body)
+	if err != nil {
+		return nil, err
+	}
+	message.SetDigestAlgorithm(asn1.ObjectIdentifier(pkcs7.OIDDigestAlgorithmSHA256))
+	if err := message.AddSigner(by.Certificate, by.Key, pkcs7.SignerInfoConfig{}); err != nil {
+		return nil, err
+	}
+	return message.Finish()
+}
