@@ -138,19 +138,24 @@ func (m *metrics) serve(ctx context.Context, address string) error {
 
 // watch registers what is asked at the moment of a scrape: how far views are behind, and how many commands are in
 // which state.
-func (m *metrics) watch(views *projections.Views) {
+func (m *metrics) watch(views *projections.Views, now func() time.Time) {
 	m.registry.MustRegister(&asked{
 		views:    views,
+		now:      now,
 		lag:      prometheus.NewDesc("rollcall_view_lag_events", "How many events a view is behind the log.", []string{"view"}, nil),
 		parked:   prometheus.NewDesc("rollcall_view_parked_streams", "Streams that a view could not digest.", []string{"view"}, nil),
 		commands: prometheus.NewDesc("rollcall_commands", "Commands by state.", []string{"state"}, nil),
 		expiry:   prometheus.NewDesc("rollcall_push_certificate_expires_seconds", "When a topic's push certificate ends, in seconds since 1970.", []string{"topic"}, nil),
+		first:    prometheus.NewDesc("rollcall_identity_expires_seconds", "When the first certificate by which a device speaks ends, in seconds since 1970.", nil, nil),
+		ending:   prometheus.NewDesc("rollcall_identities_ending", "Certificates by which devices speak that end within thirty days.", nil, nil),
 	})
 }
 
 type asked struct {
 	views                         *projections.Views
+	now                           func() time.Time
 	lag, parked, commands, expiry *prometheus.Desc
+	first, ending                 *prometheus.Desc
 }
 
 // Describe fulfils prometheus.Collector.
@@ -159,6 +164,8 @@ func (a *asked) Describe(ch chan<- *prometheus.Desc) {
 	ch <- a.parked
 	ch <- a.commands
 	ch <- a.expiry
+	ch <- a.first
+	ch <- a.ending
 }
 
 // Collect fulfils prometheus.Collector. What cannot be read now is absent from the scrape.
@@ -179,6 +186,12 @@ func (a *asked) Collect(ch chan<- prometheus.Metric) {
 	if list, err := a.views.PushCertificates(ctx); err == nil {
 		for _, c := range list {
 			ch <- prometheus.MustNewConstMetric(a.expiry, prometheus.GaugeValue, float64(c.NotAfter.Unix()), c.Topic)
+		}
+	}
+	if e, err := a.views.Endings(ctx, a.now().Add(30*24*time.Hour)); err == nil {
+		ch <- prometheus.MustNewConstMetric(a.ending, prometheus.GaugeValue, float64(e.Count))
+		if !e.First.IsZero() {
+			ch <- prometheus.MustNewConstMetric(a.first, prometheus.GaugeValue, float64(e.First.Unix()))
 		}
 	}
 }

@@ -102,7 +102,7 @@ func (s *server) open(ctx context.Context, now func() time.Time) (err error) {
 	if err := s.openPush(); err != nil {
 		return err
 	}
-	s.metrics.watch(s.views)
+	s.metrics.watch(s.views, s.now)
 	if err := s.openWeb(); err != nil {
 		return err
 	}
