@@ -42,10 +42,14 @@ type CertificateFilter struct {
 	AsOf          eventstore.Position
 }
 
-// certificateColumns has eight places for the moment.
+// certificateColumns tells of certificates. What follows what is told by what was pinned; where nothing was, by what was asked for.
 const certificateColumns = `SELECT c.fingerprint, c.serial, c.not_before, c.not_after, (SELECT t.time FROM timeline t WHERE t.position = c.issued),
-	c.issuer, c.public_key, c.session, c.road, c.invitation, c.follows,
-	(SELECT f.fingerprint FROM certificates f WHERE f.follows = c.fingerprint AND f.first <= ? ORDER BY f.first DESC LIMIT 1),
+	c.issuer, c.public_key, c.session, c.road, c.invitation,
+	COALESCE((SELECT q.fingerprint FROM certificate_pins m JOIN certificate_pins q ON q.device = m.device AND q.until = m.since AND q.fingerprint <> m.fingerprint
+		WHERE m.fingerprint = c.fingerprint AND m.since <= ? ORDER BY m.since LIMIT 1), c.follows),
+	COALESCE((SELECT m.fingerprint FROM certificate_pins q JOIN certificate_pins m ON m.device = q.device AND m.since = q.until AND q.fingerprint <> m.fingerprint
+		WHERE q.fingerprint = c.fingerprint AND m.since <= ? ORDER BY m.since DESC LIMIT 1),
+		(SELECT f.fingerprint FROM certificates f WHERE f.follows = c.fingerprint AND f.first <= ? ORDER BY f.first DESC LIMIT 1)),
 	c.command, (SELECT n.text FROM names n WHERE n.vocabulary = ? AND n.id = c.intended), d.text, s.time,
 	(SELECT COUNT(*) FROM certificate_clones k WHERE k.fingerprint = c.fingerprint AND k.position <= ?),
 	(SELECT t.time FROM timeline t WHERE t.position = c.revoked AND c.revoked <= ?), CASE WHEN c.revoked <= ? THEN c.because END, CASE WHEN c.revoked <= ? THEN c.reason END, c.place
@@ -124,7 +128,7 @@ func (f CertificateFilter) where(tx Tx) (where where, err error) {
 
 func certificatesAt(tx Tx, asOf eventstore.Position, where where, rest string, more ...any) (list []Certificate, err error) {
 	at := lastly(asOf)
-	args := append([]any{at, int64(devices), at, at, at, at, at, at, int64(devices)}, append(where.args, more...)...)
+	args := append([]any{at, at, at, int64(devices), at, at, at, at, at, at, int64(devices)}, append(where.args, more...)...)
 	err = tx.Query(certificateColumns+where.String()+rest, args, func(r Row) error {
 		list = append(list, Certificate{
 			Fingerprint: r.Text(0), Serial: r.Text(1), NotBefore: moment(r.Int(2)), NotAfter: moment(r.Int(3)), IssuedAt: moment(r.Int(4)),

@@ -1,0 +1,41 @@
+package projections
+
+import (
+	"context"
+	"time"
+)
+
+// A Renewal is a device whose certificate is to be followed by another one soon: two thirds of its life are over.
+type Renewal struct {
+	Device      string // pseudonym
+	Fingerprint string // of the certificate
+	NotAfter    time.Time
+	Road        string
+	Invitation  string
+	Tries       int       // how often a renewed profile was ordered for it
+	Waiting     bool      // one of them still waits
+	Last        time.Time // when the latest was ordered; zero if none was
+}
+
+// RenewalKey begins the SupersedeKey of commands that bring a renewed enrolment profile; the certificate's fingerprint follows.
+const RenewalKey = "renewal/"
+
+// Renewals lists up to most devices whose certificates, of this server's making, are to be followed by others at the time
+// now, those that end first before the others. Whether the devices are enrolled they know themselves.
+func (v *Views) Renewals(ctx context.Context, now time.Time, most int) (list []Renewal, err error) {
+	const ordered = ` FROM commands k WHERE k.device = p.device AND k.supersede_key = ? || c.fingerprint)`
+	err = v.read(ctx, func(tx Tx) error {
+		return tx.Query(`SELECT d.text, c.fingerprint, c.not_after, c.road, c.invitation, (SELECT COUNT(*)`+ordered+`, (SELECT MAX(k.waiting)`+ordered+`,
+			(SELECT t.time FROM timeline t WHERE t.position = (SELECT MAX(k.position)`+ordered+`)
+			FROM certificate_pins p JOIN certificates c ON c.fingerprint = p.fingerprint JOIN names d ON d.vocabulary = ? AND d.id = p.device
+			WHERE p.until IS NULL AND c.issued IS NOT NULL AND c.revoked IS NULL AND c.not_before + 2 * c.not_after <= 3 * ?
+			ORDER BY c.place LIMIT ?`, []any{RenewalKey, RenewalKey, RenewalKey, int64(devices), microseconds(now), most}, func(r Row) error {
+			list = append(list, Renewal{
+				Device: r.Text(0), Fingerprint: r.Text(1), NotAfter: moment(r.Int(2)), Road: r.Text(3), Invitation: r.Text(4),
+				Tries: int(r.Int(5)), Waiting: r.Int(6) == 1, Last: moment(r.Int(7)),
+			})
+			return nil
+		})
+	})
+	return list, err
+}
