@@ -19,6 +19,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/enrollment"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/handlers"
+	"github.com/rollcall-mdm/rollcall/handlers/renew"
 )
 
 // inHouse opens a server on a data directory, and closes it after look.
@@ -175,6 +176,32 @@ func TestTheServerAnswersAtSCEPsDoor(t *testing.T) {
 		}
 		if body := get("/metrics").Body.String(); !strings.Contains(body, "rollcall_identities_ending 0") || !strings.Contains(body, `rollcall_scep_requests_total{operation="GetCACert",outcome="ok"} 1`) {
 			t.Error("the metrics tell nothing of it")
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The profile that renews a device's certificate takes the place of the one that manages it, and brings a challenge that is
+// bound to the device and to the order.
+func TestARenewedProfile(t *testing.T) {
+	err := inHouse(t, filepath.Join(t.TempDir(), "data"), func(s *server) {
+		text, err := s.renewedProfile(t.Context(), renew.Wish{Device: "pseudonym", Order: "77777777-0000-4000-8000-000000000001", Topic: "com.apple.mgmt.External.11111111-2222-4333-8444-555555555555", Rights: 3, Lasts: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"<string>1.0.0.127.rollcall.enrolment</string>", "renewal=77777777-0000-4000-8000-000000000001", "rights=3", "<string>com.apple.mdm</string>"} {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("it lacks %s", want)
+			}
+		}
+		_, after, _ := strings.Cut(string(text), "<key>Challenge</key>")
+		_, after, _ = strings.Cut(after, "<string>")
+		challenge, _, _ := strings.Cut(after, "</string>")
+		grant, err := s.vouchers.Check(t.Context(), challenge, handlers.Asked{})
+		if err != nil || grant.Device != "pseudonym" || grant.Order != "77777777-0000-4000-8000-000000000001" || !grant.Once || grant.Invitation != "" {
+			t.Errorf("its challenge grants %+v (%v)", grant, err)
 		}
 	})
 	if err != nil {

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-mdm/rollcall/domain/enrollment"
+	"github.com/rollcall-mdm/rollcall/domain/profile"
+	"github.com/rollcall-mdm/rollcall/handlers"
+	"github.com/rollcall-mdm/rollcall/handlers/renew"
+	"github.com/rollcall-mdm/rollcall/projections"
+)
+
+// renewer is who has devices get another certificate before theirs ends.
+func (s *server) renewer() *renew.Worker {
+	return &renew.Worker{Views: s.views, Devices: s.devices, Profile: s.renewedProfile, Now: s.now, Logger: s.logger}
+}
+
+// renewedProfile makes the enrolment profile that takes the place of a device's own. Its challenge is good for this device
+// and for one key; it asks for no more rights than the one before it.
+func (s *server) renewedProfile(ctx context.Context, w renew.Wish) ([]byte, error) {
+	identifier, err := s.enrolmentOf(ctx, w.Device)
+	if err != nil {
+		return nil, err
+	}
+	challenge, err := s.vouchers.New(ctx, handlers.Pass{Road: enrollment.Profile, Device: w.Device, Order: w.Order, Once: true, Lasts: w.Lasts})
+	if err != nil {
+		return nil, err
+	}
+	rights := w.Rights
+	if rights == 0 {
+		rights = profile.AllRights
+	}
+	base := strings.TrimRight(s.URL, "/")
+	identity := profile.SCEP{URL: base + "/scep", Subject: profile.Subject{{"O", "Rollcall"}, {"CN", "device"}}, Challenge: challenge}
+	if roots := s.authority.Roots(); len(roots) > 0 {
+		identity.CA = roots[0].Certificate.Raw
+	}
+	v, err := profile.Enrolment{
+		Head:     profile.Head{Server: s.URL, Identifier: identifier, DisplayName: "Device management"},
+		Identity: identity, PlainHTTP: s.PlainHTTP,
+		MDM: profile.MDM{
+			Topic: w.Topic, ServerURL: base + "/mdm/connect", CheckInURL: base + "/mdm/checkin", Renewal: w.Order, AccessRights: rights,
+			Capabilities: []string{profile.PerUser, profile.BootstrapToken},
+		},
+	}.Profile()
+	if err != nil {
+		return nil, err
+	}
+	return handlers.WriteProfile(v)
+}
+
+// enrolmentOf returns the identifier of the profile that manages a device: as its last list of profiles has it, or, if it
+// has told none, that of the profiles that this server makes.
+func (s *server) enrolmentOf(ctx context.Context, device string) (string, error) {
+	list, err := s.views.Facts(ctx, device, "profile.", projections.Now)
+	if err != nil {
+		return "", fmt.Errorf("find the profile that manages a device: %w", err)
+	}
+	for _, f := range list {
+		var told struct {
+			PayloadContent []struct{ PayloadType string }
+		}
+		if json.Unmarshal(f.Value, &told) == nil && slices.ContainsFunc(told.PayloadContent, func(p struct{ PayloadType string }) bool { return p.PayloadType == profile.TypeMDM }) {
+			return strings.TrimPrefix(f.Key, "profile."), nil
+		}
+	}
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return "", err
+	}
+	labels := strings.Split(strings.Trim(u.Hostname(), "."), ".")
+	slices.Reverse(labels)
+	return strings.Join(labels, ".") + ".rollcall.enrolment", nil
+}
