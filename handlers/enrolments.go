@@ -24,6 +24,7 @@ type Enrolments struct {
 	PlainHTTP    bool                                  // profiles may name http addresses
 	SCEP, ACME   string                                // another issuer's addresses; this server's SCEP if empty
 	Organization string                                // shown to users; may be empty
+	Stamp        domain.Stamp                          // keys the UUIDs of profiles, so that none betrays a challenge; not keyed if nil
 	Trusted      [][]byte                              // roots of the server's own certificate, DER: for devices that do not know them
 }
 
@@ -33,13 +34,17 @@ type Wish struct {
 	Topic   string       // another than that of the newest push certificate
 	Mode    profile.Mode // of account-driven enrolment
 	Account string       // the Managed Apple Account of whoever signed in
+
+	// Of a profile that takes the place of another, and is made for no invitation:
+	Rights     int    // that the one before granted; all if 0
+	Identifier string // its PayloadIdentifier; this server's own if empty
 }
 
 // Head names this server's enrolment profile: one takes the place of another.
 func (e *Enrolments) Head() profile.Head {
 	return profile.Head{
 		Server: e.URL, Identifier: reversed(e.URL) + ".rollcall.enrolment", DisplayName: "Device management",
-		Description: "Lets " + e.host() + " manage this device.", Organization: e.Organization,
+		Description: "Lets " + e.host() + " manage this device.", Organization: e.Organization, Stamp: e.Stamp,
 	}
 }
 
@@ -69,10 +74,7 @@ func (e *Enrolments) host() string {
 // Profile makes an enrolment profile, which holds a challenge: it is a secret until it is installed. Refused if the
 // invitation is not open on this road, or nothing could wake the device.
 func (e *Enrolments) Profile(ctx context.Context, w Wish) (profile.Values, error) {
-	terms, _, err := e.Invitations.Load(ctx, w.Invitation)
-	if err == nil {
-		err = terms.OpenFor(w.Device, w.Road, e.Challenges.now())
-	}
+	rights, err := e.rights(ctx, w)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +90,7 @@ func (e *Enrolments) Profile(ctx context.Context, w Wish) (profile.Values, error
 	}
 	mdm := profile.MDM{
 		Topic: topic, ServerURL: join(e.URL, "/mdm/connect"), CheckInURL: join(or(e.CheckIn, e.URL), "/mdm/checkin"), Renewal: w.Order,
-		AccessRights: terms.AccessRights, Capabilities: []string{profile.PerUser, profile.BootstrapToken}, Mode: w.Mode, AssignedManagedAppleID: w.Account,
+		AccessRights: rights, Capabilities: []string{profile.PerUser, profile.BootstrapToken}, Mode: w.Mode, AssignedManagedAppleID: w.Account,
 	}
 	switch {
 	case w.Mode == profile.BYOD: // Apple fixes what a person's own device grants
@@ -96,7 +98,21 @@ func (e *Enrolments) Profile(ctx context.Context, w Wish) (profile.Values, error
 	case mdm.AccessRights == 0:
 		mdm.AccessRights = profile.AllRights
 	}
-	return profile.Enrolment{Head: e.Head(), Roots: e.Trusted, Identity: identity, MDM: mdm, PlainHTTP: e.PlainHTTP}.Profile()
+	head := e.Head()
+	head.Identifier = or(w.Identifier, head.Identifier)
+	return profile.Enrolment{Head: head, Roots: e.Trusted, Identity: identity, MDM: mdm, PlainHTTP: e.PlainHTTP}.Profile()
+}
+
+// rights are what a profile asks for, if its invitation is open on this road.
+func (e *Enrolments) rights(ctx context.Context, w Wish) (int, error) {
+	if w.Invitation == "" {
+		return w.Rights, nil
+	}
+	terms, _, err := e.Invitations.Load(ctx, w.Invitation)
+	if err == nil {
+		err = terms.OpenFor(w.Device, w.Road, e.Challenges.now())
+	}
+	return terms.AccessRights, err
 }
 
 // Identity makes the payload by which a device gets its identity. The name in it is a wish; the server gives its own.

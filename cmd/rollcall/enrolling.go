@@ -88,7 +88,7 @@ func (s *server) mountEnrolment(e *echo.Echo) error {
 	}
 	s.enrolments = &handlers.Enrolments{
 		Invitations: s.invitations, Challenges: s.vouchers, Topic: s.topic, Root: s.issuingRoot, URL: s.URL, CheckIn: s.CheckInURL,
-		PlainHTTP: s.PlainHTTP && strings.HasPrefix(s.URL, "http:"), SCEP: s.SCEPURL, ACME: s.ACMEURL, Organization: s.Organization,
+		PlainHTTP: s.PlainHTTP && strings.HasPrefix(s.URL, "http:"), SCEP: s.SCEPURL, ACME: s.ACMEURL, Organization: s.Organization, Stamp: s.pseudonyms.Stamp,
 	}
 	s.links = &enroll.Links{URL: s.URL, Key: s.pseudonyms.Derive("links")}
 	door := &enroll.Door{

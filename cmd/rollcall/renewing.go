@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -27,35 +26,18 @@ func (s *server) renewedProfile(ctx context.Context, w renew.Wish) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	challenge, err := s.vouchers.New(ctx, handlers.Pass{Road: enrollment.Profile, Device: w.Device, Order: w.Order, Once: true, Lasts: w.Lasts})
-	if err != nil {
-		return nil, err
-	}
-	rights := w.Rights
-	if rights == 0 {
-		rights = profile.AllRights
-	}
-	base := strings.TrimRight(s.URL, "/")
-	identity := profile.SCEP{URL: base + "/scep", Subject: profile.Subject{{"O", "Rollcall"}, {"CN", "device"}}, Challenge: challenge}
-	if roots := s.authority.Roots(); len(roots) > 0 {
-		identity.CA = roots[0].Certificate.Raw
-	}
-	v, err := profile.Enrolment{
-		Head:     profile.Head{Server: s.URL, Identifier: identifier, DisplayName: "Device management"},
-		Identity: identity, PlainHTTP: s.PlainHTTP,
-		MDM: profile.MDM{
-			Topic: w.Topic, ServerURL: base + "/mdm/connect", CheckInURL: base + "/mdm/checkin", Renewal: w.Order, AccessRights: rights,
-			Capabilities: []string{profile.PerUser, profile.BootstrapToken},
-		},
-	}.Profile()
+	v, err := s.enrolments.Profile(ctx, handlers.Wish{
+		Pass:  handlers.Pass{Road: enrollment.Profile, Device: w.Device, Order: w.Order, Once: true, Lasts: w.Lasts},
+		Topic: w.Topic, Rights: w.Rights, Identifier: identifier,
+	})
 	if err != nil {
 		return nil, err
 	}
 	return handlers.WriteProfile(v)
 }
 
-// enrolmentOf returns the identifier of the profile that manages a device: as its last list of profiles has it, or, if it
-// has told none, that of the profiles that this server makes.
+// enrolmentOf returns the identifier of the profile that manages a device, as its last list of profiles has it; empty if it
+// has told none.
 func (s *server) enrolmentOf(ctx context.Context, device string) (string, error) {
 	list, err := s.views.Facts(ctx, device, "profile.", projections.Now)
 	if err != nil {
@@ -69,11 +51,5 @@ func (s *server) enrolmentOf(ctx context.Context, device string) (string, error)
 			return strings.TrimPrefix(f.Key, "profile."), nil
 		}
 	}
-	u, err := url.Parse(s.URL)
-	if err != nil {
-		return "", err
-	}
-	labels := strings.Split(strings.Trim(u.Hostname(), "."), ".")
-	slices.Reverse(labels)
-	return strings.Join(labels, ".") + ".rollcall.enrolment", nil
+	return "", nil
 }
