@@ -75,10 +75,13 @@ func (h *host) fetchAll(method, address string, body []byte, headers ...string) 
 	return resp.StatusCode, text, resp.Header
 }
 
-// link returns the path of an invitation's link.
-func (h *host) link() string {
+// link returns the path of the default invitation's link.
+func (h *host) link() string { return h.linkOf("default") }
+
+// linkOf returns the path of an invitation's link.
+func (h *host) linkOf(id string) string {
 	h.t.Helper()
-	link, _ := h.ask(`{ enrolmentLink }`)["enrolmentLink"].(string)
+	link, _ := h.ask(fmt.Sprintf(`{ enrolmentLink(invitation: %q) }`, id))["enrolmentLink"].(string)
 	u, err := url.Parse(link)
 	if err != nil || u.Path == "" {
 		h.t.Fatalf("the link is %q", link)
@@ -178,6 +181,22 @@ func TestEveryRoadLeadsIn(t *testing.T) {
 		come(t).arrives(want(t, status, body), "by a profile that was loaded")
 		if err := come(t).EnrolBy(bounded(t), body); err == nil {
 			t.Error("a profile that is good once was good twice")
+		}
+	})
+	t.Run("into a group, as long as there is room", func(t *testing.T) {
+		h.ask(`mutation { createGroup(id: "carts", name: "Carts") { id } }`)
+		h.ask(`mutation { invite(id: "carts", name: "Carts", group: "carts", limit: 1) { id } }`)
+		link := h.linkOf("carts")
+		status, body := h.fetch(http.MethodGet, link+"/profile.mobileconfig", nil)
+		w := come(t)
+		if err := w.EnrolBy(bounded(t), want(t, status, body)); err != nil {
+			t.Fatal(err)
+		}
+		if told := fmt.Sprint(h.ask(`{ group(id: "carts") { devices { edges { node { serialNumber } } } } invitation(id: "carts") { used } }`)); !strings.Contains(told, w.SerialNumber) || !strings.Contains(told, "used:1") {
+			t.Errorf("the group is %s", told)
+		}
+		if status, body := h.fetch(http.MethodGet, link+"/profile.mobileconfig", nil); status != http.StatusForbidden || !strings.Contains(string(body), "used up") {
+			t.Errorf("a second device is answered with %d %s", status, body)
 		}
 	})
 	t.Run("over the air", func(t *testing.T) {
