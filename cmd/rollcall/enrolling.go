@@ -17,6 +17,7 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/handlers"
+	"github.com/rollcall-mdm/rollcall/handlers/cms"
 	"github.com/rollcall-mdm/rollcall/handlers/enroll"
 )
 
@@ -82,17 +83,13 @@ func (e *enrolling) built() (roots []*x509.Certificate, err error) {
 
 // mountEnrolment opens the door by which devices come in.
 func (s *server) mountEnrolment(e *echo.Echo) error {
-	signer, err := s.signer(s.dir)
-	if err != nil {
-		return err
-	}
 	s.enrolments = &handlers.Enrolments{
 		Invitations: s.invitations, Challenges: s.vouchers, Topic: s.topic, Root: s.issuingRoot, URL: s.URL, CheckIn: s.CheckInURL,
 		PlainHTTP: s.PlainHTTP && strings.HasPrefix(s.URL, "http:"), SCEP: s.SCEPURL, ACME: s.ACMEURL, Organization: s.Organization, Stamp: s.pseudonyms.Stamp,
 	}
 	s.links = &enroll.Links{URL: s.URL, Key: s.pseudonyms.Derive("links")}
 	door := &enroll.Door{
-		Enrolments: s.enrolments, Invitations: s.invitations, Pseudonyms: s.pseudonyms, Issued: s.whose, Signer: signer, Links: s.links,
+		Enrolments: s.enrolments, Invitations: s.invitations, Pseudonyms: s.pseudonyms, Issued: s.whose, Signer: s.profileSigner, Links: s.links,
 		Operators: s.eitherToken, Now: s.now, Log: s.logger,
 	}
 	if s.AccountDriven != "none" {
@@ -101,6 +98,7 @@ func (s *server) mountEnrolment(e *echo.Echo) error {
 	if s.RequiredOS != "" {
 		door.OSAtOnce = &enroll.RequiredOS{OSVersion: s.RequiredOS}
 	}
+	var err error
 	if door.SSO, err = s.sso(); err != nil {
 		return err
 	}
@@ -109,6 +107,20 @@ func (s *server) mountEnrolment(e *echo.Echo) error {
 	}
 	door.Mount(e)
 	return nil
+}
+
+// profileSigner is who signs profiles: read, or made, when it is wanted for the first time.
+func (s *server) profileSigner() (*cms.Signer, error) {
+	s.signs.Lock()
+	defer s.signs.Unlock()
+	if s.signs.signer == nil {
+		signer, err := s.signer(s.dir)
+		if err != nil {
+			return nil, err
+		}
+		s.signs.signer = signer
+	}
+	return s.signs.signer, nil
 }
 
 // eitherToken lets people in by an API token, as Bearer or as the password of Basic.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -20,6 +21,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/eventstore/ledger"
 	"github.com/rollcall-mdm/rollcall/graphql"
 	"github.com/rollcall-mdm/rollcall/handlers"
+	"github.com/rollcall-mdm/rollcall/handlers/cms"
 	"github.com/rollcall-mdm/rollcall/handlers/enroll"
 	proof "github.com/rollcall-mdm/rollcall/handlers/ledger"
 	"github.com/rollcall-mdm/rollcall/handlers/mdm"
@@ -65,6 +67,10 @@ type server struct {
 
 	enrolments *handlers.Enrolments
 	links      *enroll.Links
+	signs      struct {
+		sync.Mutex
+		signer *cms.Signer
+	}
 
 	custodian       *custodian
 	control         *http.Server // of the command line

@@ -38,7 +38,7 @@ type Door struct {
 	Invitations *eventstore.Repository[enrollment.Invitation, domain.Event]
 	Pseudonyms  interface{ Device(id string) string }
 	Issued      func(context.Context, *x509.Certificate) (Whose, bool, error) // whose a certificate is that this server issued, and that is good now
-	Signer      *cms.Signer                                                   // of profiles
+	Signer      func() (*cms.Signer, error)                                   // of profiles
 	Links       *Links
 	Operators   echo.MiddlewareFunc // lets people in by API tokens
 	Now         func() time.Time
@@ -133,11 +133,19 @@ func (d *Door) give(c echo.Context, w handlers.Wish, signed bool) error {
 func (d *Door) send(c echo.Context, p profile.Values, signed bool) error {
 	body, err := handlers.WriteProfile(p)
 	if err == nil && signed {
-		body, err = d.Signer.Sign(body)
+		body, err = d.sign(body)
 	}
 	if err != nil {
 		return err
 	}
 	c.Response().Header().Set("Content-Disposition", `attachment; filename="enrolment.mobileconfig"`)
 	return c.Blob(http.StatusOK, profile.MediaType, body)
+}
+
+func (d *Door) sign(body []byte) ([]byte, error) {
+	signer, err := d.Signer()
+	if err != nil {
+		return nil, err
+	}
+	return signer.Sign(body)
 }

@@ -133,7 +133,9 @@ func build(t *testing.T) *house {
 			},
 			URL: url, Organization: "Example",
 		},
-		Invitations: invitations, Pseudonyms: seal.NewPseudonyms([32]byte{7}), Signer: &cms.Signer{Chain: []*x509.Certificate{signer.cert}, Key: signer.key},
+		Invitations: invitations, Pseudonyms: seal.NewPseudonyms([32]byte{7}), Signer: func() (*cms.Signer, error) {
+			return &cms.Signer{Chain: []*x509.Certificate{signer.cert}, Key: signer.key}, nil
+		},
 		Issued: func(_ context.Context, c *x509.Certificate) (enroll.Whose, bool, error) {
 			whose, ours := h.whose[handlers.Fingerprint(c)]
 			return whose, ours, nil
