@@ -286,7 +286,6 @@ func (s *server) run(ctx context.Context) error {
 	g.Go(func() error { return s.rebuilder.run(ctx) })
 	g.Go(func() error { return s.work(ctx) })
 	g.Go(func() error { return s.ledger.Run(ctx) })
-	g.Go(func() error { return s.renewer().Run(ctx) })
 	g.Go(func() error { return s.again(ctx, "revocations elsewhere are not seen for now", s.authority.Run) })
 	if s.index != nil {
 		g.Go(func() error { return s.again(ctx, "the ledger's index does not go on for now", s.index) })
