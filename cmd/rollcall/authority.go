@@ -28,23 +28,9 @@ import (
 // key.
 const firstRoot = "device-ca.pem"
 
-// newRootKey makes the key of a root: SCEP wants RSA, and it is to be good for ten years. How long it takes is luck, and the
-// first start waits for it: so two try at once.
-var newRootKey = func() (*rsa.PrivateKey, error) {
-	type made struct {
-		key *rsa.PrivateKey
-		err error
-	}
-	first := make(chan made, 2)
-	for range cap(first) {
-		go func() {
-			key, err := rsa.GenerateKey(rand.Reader, 3072)
-			first <- made{key, err}
-		}()
-	}
-	one := <-first
-	return one.key, one.err
-}
+// newRootKey makes the key of a root: SCEP wants RSA. The first start waits for it, which with 3072 bits may take longer than
+// all else together; whoever wants those imports a root of their own.
+var newRootKey = func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) }
 
 // itself is the server, where it does what only an administrator may.
 var itself = handlers.Caller{Kind: "worker", ID: "server", Name: "server", Role: operator.Administrator}
