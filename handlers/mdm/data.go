@@ -1,6 +1,7 @@
 package mdm
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -43,7 +44,9 @@ func (d *Door) download(r *request, mark string) (_ answer, err error) {
 		return answer{}, err
 	}
 	defer d.places.leave()
-	if _, err := d.update(r, func(dev device.Device, _ time.Time) ([]domain.Event, error) { return nil, dev.Declares() }); err != nil {
+	if _, err := d.update(r, func(dev device.Device, _ time.Time) ([]domain.Event, error) {
+		return nil, errors.Join(withholds(dev), dev.Declares())
+	}); err != nil {
 		return answer{}, err
 	}
 	download, found, err := d.Declarations.Download(r.ctx, r.sender.device, mark)
