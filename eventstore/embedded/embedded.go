@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -28,7 +27,7 @@ type Log struct {
 	recent  *ring
 	readers *readers
 	ended   chan struct{} // closed when the committer has ended
-	lock    *os.File
+	lock    *fileLock
 	close   sync.Once
 	closing error
 }

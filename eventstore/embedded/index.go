@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -21,7 +20,7 @@ import (
 // adds events; any may read.
 type Index struct {
 	IndexReader
-	lock   *os.File
+	lock   *fileLock
 	writer indexWriter
 }
 

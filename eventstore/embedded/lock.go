@@ -8,9 +8,17 @@ import (
 	"syscall"
 )
 
-// lockFile takes the lock that keeps a second process off the log. Closing the file, or the end of the process
-// however it comes, gives it back.
-func lockFile(path string) (*os.File, error) {
+// A fileLock keeps a second process off a file. Close, or the end of the process however it comes, gives it back.
+type fileLock struct{ *os.File }
+
+// Close gives the lock back. To close the file alone would leave it, for a moment, with a child that this process is
+// just starting: until it runs its own program, it has all that its parent had open.
+func (f *fileLock) Close() error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.File.Close())
+}
+
+// lockFile takes the lock that keeps a second process off the log.
+func lockFile(path string) (*fileLock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -21,7 +29,7 @@ func lockFile(path string) (*os.File, error) {
 	if err := sign(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("write %s: %w", path, err), f.Close())
 	}
-	return f, nil
+	return &fileLock{f}, nil
 }
 
 // sign writes who holds the lock.
