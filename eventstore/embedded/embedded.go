@@ -35,7 +35,7 @@ type Log struct {
 // Options tune a log. The zero value is good.
 type Options struct {
 	Streams int          // how many streams' heads and names are remembered; 32,768 if zero
-	Recent  int          // how many bytes of the newest events are kept in memory for followers; 16 MiB if zero
+	Recent  int          // how many bytes of the newest events are kept in memory for followers; 8 MiB if zero
 	Readers int          // how many readers may read the file at once; 4 if zero
 	Observe func(Commit) // is told of every commit, by the committer: it must be quick; none if nil
 	Logger  *slog.Logger // slog.Default() if nil
@@ -82,7 +82,7 @@ func (o *Options) fill() {
 		o.Streams = 32 << 10
 	}
 	if o.Recent == 0 {
-		o.Recent = 16 << 20
+		o.Recent = 8 << 20
 	}
 	if o.Readers == 0 {
 		o.Readers = 4
