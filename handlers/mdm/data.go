@@ -86,5 +86,5 @@ func (d *Door) visitor(r *request) error {
 		return errForeign
 	}
 	r.sender.device = bound.Device
-	return nil
+	return d.stillGood(r)
 }

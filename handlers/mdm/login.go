@@ -27,14 +27,22 @@ var (
 	errUnproved = errors.New("the message lacks the AuthToken that its user was given")
 )
 
-// admits refuses a message whose sender's certificate may not speak for the device, or whose user may not speak.
+// admits refuses a message whose sender's certificate may not speak for the device, or whose user may not speak, and then,
+// with errLeaving, one of a device that is to leave.
 func (r *request) admits(dev device.Device) error {
 	if !dev.Admits(r.certificate.Fingerprint) {
 		return errForeign
 	}
+	if err := r.admitsUser(dev); err != nil {
+		return err
+	}
 	if dev.Leaving && r.message.String("MessageType") != "CheckOut" {
 		return errLeaving
 	}
+	return nil
+}
+
+func (r *request) admitsUser(dev device.Device) error {
 	if r.sender.channel == "" || !dev.Managed() {
 		return nil // who is not managed is told so by what he asks for
 	}

@@ -36,6 +36,10 @@ func TestARevokedCertificateSpeaksForNobody(t *testing.T) {
 			t.Errorf("%s: kept as %+v", path, refused)
 		}
 	}
+	h.door.Declarations = onePassword{g.stream()}
+	if w := h.get("GET", "/mdm/data/right", byProxy(g.id)); w.Code != 400 || !strings.Contains(w.Body.String(), "revoked-certificate") {
+		t.Errorf("what a declaration refers to is answered with %d %s", w.Code, w.Body)
+	}
 	h.enrolled("U2").report("Idle", "", nil) // others speak on
 	revoked.Store("")
 	if next := g.report("Idle", "", nil); next != "C1" {

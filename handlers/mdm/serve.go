@@ -82,10 +82,18 @@ func (d *Door) let(r *request, take func(*request) (answer, error)) (_ answer, e
 	if r.sender, err = d.sender(r.message); err != nil {
 		return answer{}, err
 	}
-	if d.Revoked != nil && d.Revoked(r.certificate.Fingerprint) {
-		return answer{}, errRevoked
+	if err := d.stillGood(r); err != nil {
+		return answer{}, err
 	}
 	return take(r)
+}
+
+// stillGood refuses a sender whose certificate was revoked.
+func (d *Door) stillGood(r *request) error {
+	if d.Revoked != nil && d.Revoked(r.certificate.Fingerprint) {
+		return errRevoked
+	}
+	return nil
 }
 
 // believe reads the message, and makes sure of its sender. The body of a sender who shows nothing that could be
