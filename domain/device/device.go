@@ -17,7 +17,7 @@ const Kind = "device"
 
 // Fold is the version of Evolve and of the Device's shape. Snapshots of another version are not used: count
 // it up with every change of either.
-const Fold = 9
+const Fold = 10
 
 // A Status says where an enrolment stands.
 type Status string
@@ -65,8 +65,8 @@ type Device struct {
 
 	Held []ChannelID // queues that somebody holds; an empty one is the device's, and its users' with it
 
-	Leaving  bool // it is told so whenever it speaks
-	Isolated bool // in quarantine
+	Leaving  bool      // it is told so whenever it speaks
+	Isolated Isolation // in quarantine
 
 	LastSeen time.Time // the last event that the device itself caused
 	Channels []Channel // the device channel first

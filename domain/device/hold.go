@@ -76,6 +76,8 @@ func (d Device) ReleaseQueue(channel ChannelID, reason string) ([]domain.Event, 
 		return nil, domain.Refusef(domain.NotFound, "no such device is known")
 	case !slices.Contains(d.Held, channel):
 		return nil, nil
+	case channel == "" && d.Isolated != "":
+		return nil, domain.WithHint(domain.Refusef(domain.Conflict, "the device is in quarantine"), "liftQuarantine ends that")
 	}
 	return []domain.Event{QueueReleased{channel, reason}}, nil
 }

@@ -31,6 +31,7 @@ type TurnedAway struct{}
 
 // A Quarantined says that the device gets nothing from now on.
 type Quarantined struct {
+	Holds  bool   `json:",omitempty"` // its queue was not held before
 	Reason string `seal:"personal" json:",omitempty"`
 }
 
@@ -44,6 +45,15 @@ func (UnenrolmentWithdrawn) EventType() string { return "device.unenrolment-with
 func (TurnedAway) EventType() string           { return "device.turned-away" }
 func (Quarantined) EventType() string          { return "device.quarantined" }
 func (QuarantineLifted) EventType() string     { return "device.quarantine-lifted" }
+
+// An Isolation is whether a device is in quarantine; empty if it is not.
+type Isolation string
+
+// The isolations: in one, the quarantine itself holds the queue, and its end releases it.
+const (
+	Isolated        Isolation = "isolated"
+	IsolatedAndHeld Isolation = "isolated and held"
+)
 
 // Unenrol decides what follows when somebody wants the device to leave: it is told at its next message, for which it is
 // woken if it can be.
@@ -112,26 +122,25 @@ func (d Device) Quarantine(reason string) ([]domain.Event, error) {
 		return nil, domain.Refusef(domain.NotFound, "no such device is known")
 	case strings.TrimSpace(reason) == "":
 		return nil, domain.Refusef(domain.Invalid, "say why the device is isolated: whoever waits for it is told")
-	case d.Isolated:
+	case d.Isolated != "":
 		return nil, nil
 	}
-	events := []domain.Event{Quarantined{reason}}
-	if !slices.Contains(d.Held, "") {
-		events = append(events, QueueHeld{Reason: reason})
+	if slices.Contains(d.Held, "") {
+		return []domain.Event{Quarantined{Reason: reason}}, nil
 	}
-	return events, nil
+	return []domain.Event{Quarantined{true, reason}, QueueHeld{Reason: reason}}, nil
 }
 
-// Lift decides what follows when the quarantine ends. What waits is delivered again.
+// Lift decides what follows when the quarantine ends. What waits is delivered again, unless somebody had held it before.
 func (d Device) Lift(reason string) ([]domain.Event, error) {
 	switch {
 	case d.Status == "":
 		return nil, domain.Refusef(domain.NotFound, "no such device is known")
-	case !d.Isolated:
+	case d.Isolated == "":
 		return nil, nil
 	}
 	events := []domain.Event{QuarantineLifted{reason}}
-	if slices.Contains(d.Held, "") {
+	if d.Isolated == IsolatedAndHeld && slices.Contains(d.Held, "") {
 		events = append(events, QueueReleased{Reason: reason})
 	}
 	return events, nil
@@ -139,7 +148,7 @@ func (d Device) Lift(reason string) ([]domain.Event, error) {
 
 // evolveLeave does what Evolve does for leaving and quarantine.
 func (d Device) evolveLeave(e domain.Event, at time.Time) Device {
-	switch e.(type) {
+	switch e := e.(type) {
 	case UnenrolmentOrdered:
 		d.Leaving = true
 	case UnenrolmentWithdrawn:
@@ -147,9 +156,12 @@ func (d Device) evolveLeave(e domain.Event, at time.Time) Device {
 	case TurnedAway:
 		return d.seen(at)
 	case Quarantined:
-		d.Isolated = true
+		d.Isolated = Isolated
+		if e.Holds {
+			d.Isolated = IsolatedAndHeld
+		}
 	case QuarantineLifted:
-		d.Isolated = false
+		d.Isolated = ""
 	}
 	return d
 }

@@ -41,14 +41,16 @@ func TestQuarantine(t *testing.T) {
 		return func(d device.Device) (events, error) { return d.Quarantine(reason) }
 	}
 	lift := func(d device.Device) (events, error) { return d.Lift("over") }
-	in, held := device.Quarantined{Reason: "why"}, device.QueueHeld{Reason: "why"}
+	in, held := device.Quarantined{Holds: true, Reason: "why"}, device.QueueHeld{Reason: "why"}
 	check(t, []decision{
 		{"a device", enrolled, isolate("why"), events{in, held}, 0},
-		{"one whose queue is held already", then(enrolled, one(held)), isolate("why"), one(in), 0},
+		{"one whose queue is held already", then(enrolled, one(held)), isolate("why"), one(device.Quarantined{Reason: "why"}), 0},
 		{"twice", then(enrolled, events{in, held}), isolate("why"), nil, 0},
 		{"for no reason", enrolled, isolate(""), nil, domain.Invalid},
 		{"one that nobody knows", nil, isolate("why"), nil, domain.NotFound},
 		{"lifted", then(enrolled, events{in, held}), lift, events{device.QuarantineLifted{Reason: "over"}, device.QueueReleased{Reason: "over"}}, 0},
+		{"lifted, and somebody had held the queue before", then(enrolled, events{held, device.Quarantined{Reason: "why"}}), lift, one(device.QuarantineLifted{Reason: "over"}), 0},
+		{"its queue cannot be released while it lasts", then(enrolled, events{in, held}), func(d device.Device) (events, error) { return d.ReleaseQueue("", "why not") }, nil, domain.Conflict},
 		{"lifted, and never in it", enrolled, lift, nil, 0},
 		{"it lasts over a new enrolment", then(enrolled, events{in, held, again(2, "A"), token}), isolate("why"), nil, 0},
 	})

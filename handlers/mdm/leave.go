@@ -26,7 +26,7 @@ var farewell = answer{
 
 // withholds refuses what a device in quarantine does not get.
 func withholds(dev device.Device) error {
-	if dev.Isolated {
+	if dev.Isolated != "" {
 		return errIsolated
 	}
 	return nil
