@@ -427,8 +427,9 @@ func (s *story) say(out io.Writer, r speaker, message map[string]any, pairs []st
 	return s.request(out, r, body)
 }
 
+// freePort returns a port of loopback for a program that is about to start.
 func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := esdbtest.Listen()
 	if err != nil {
 		return "", err
 	}

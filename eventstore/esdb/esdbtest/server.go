@@ -51,9 +51,6 @@ type Server struct {
 
 // Start starts a server. Close ends it.
 func Start(options Options) (*Server, error) {
-	if options.Addr == "" {
-		options.Addr = "127.0.0.1:0"
-	}
 	if options.MaxAppend == 0 {
 		options.MaxAppend = 1 << 20
 	}
@@ -80,7 +77,7 @@ func (s *Server) Restart() error {
 	if s.grpc != nil {
 		return errors.New("the make-believe EventStoreDB is running")
 	}
-	listener, err := net.Listen("tcp", s.options.Addr)
+	listener, err := s.listen()
 	if err != nil {
 		return fmt.Errorf("start a make-believe EventStoreDB: %w", err)
 	}
@@ -91,6 +88,13 @@ func (s *Server) Restart() error {
 	serve := s.grpc
 	s.served.Go(func() { _ = serve.Serve(listener) }) // it ends with Stop, which is no error
 	return nil
+}
+
+func (s *Server) listen() (net.Listener, error) {
+	if s.options.Addr == "" {
+		return Listen()
+	}
+	return net.Listen("tcp", s.options.Addr)
 }
 
 func (s *Server) wire() []grpc.ServerOption {
