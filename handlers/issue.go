@@ -69,7 +69,8 @@ func CheckKey(public any) error {
 }
 
 // Issue gives a key a certificate, or the one that it has on the same grounds. It is in the log before it is returned.
-// Refused: keys that are weak (Invalid), and grounds that are not good or no longer (Forbidden).
+// Refused: keys that are weak (Invalid), grounds that are not good or no longer, and keys whose last certificate was
+// revoked (Forbidden): somebody else may have them.
 func (a *Authority) Issue(ctx context.Context, public any, g Grant, meta eventstore.Meta) (*x509.Certificate, error) {
 	if err := CheckKey(public); err != nil {
 		return nil, err
@@ -87,7 +88,10 @@ func (a *Authority) Issue(ctx context.Context, public any, g Grant, meta eventst
 	if err != nil {
 		return nil, err
 	}
-	if !has.Stands(g.By, a.Now()) || a.Revoked(has.Fingerprint) {
+	if a.Revoked(has.Fingerprint) {
+		return nil, domain.WithHint(domain.Refusef(domain.Forbidden, "the last certificate of this key was revoked"), "install a new profile: the device makes another key for it")
+	}
+	if !has.Stands(g.By, a.Now()) {
 		if err := a.admit(ctx, key, g, meta); err != nil {
 			return nil, err
 		}
@@ -143,7 +147,7 @@ func (a *Authority) sign(ctx context.Context, public any, key string, g Grant, m
 		return issuance.Issuance{}, err
 	}
 	done, err := a.Issuances.Update(ctx, key, meta, func(has issuance.Issuance, at time.Time) ([]domain.Event, error) {
-		if has.Stands(g.By, at) && !a.Revoked(has.Fingerprint) {
+		if has.Stands(g.By, at) {
 			return nil, nil // another server was faster
 		}
 		template := a.template(root, public, g, at)

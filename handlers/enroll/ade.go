@@ -65,10 +65,14 @@ func (d *Door) automated(c echo.Context) error {
 		return domain.Refusef(domain.Invalid, "the device does not say its UDID and its serial number")
 	}
 	id := enrollment.Default
-	if c.Param("id") != "" {
+	switch {
+	case c.Param("id") != "":
 		if id, _, err = d.open(c, enrollment.ADE); err != nil {
 			return err
 		}
+	case len(d.Built) == 0: // anybody can say that he is a device
+		return domain.WithHint(domain.Refusef(domain.Forbidden, "this address is open only where it can be told who is a device of Apple's"),
+			"set --apple-device-ca, or use the address of an invitation: /enroll/ade/ID/KEY")
 	}
 	if first := d.first(m); first != nil {
 		return c.JSON(http.StatusForbidden, first)

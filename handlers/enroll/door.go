@@ -7,6 +7,7 @@
 //	POST /enroll/ota                              what the device answers to that, twice
 //	GET  /enroll/{id}.mobileconfig                the profile, for whoever has an API token that may change anything
 //	POST /enroll/ade, GET with x-apple-aspen-deviceinfo    Automated Device Enrollment; /enroll/ade/{id}/{key} by an invitation
+//	                                                       (without one only where Built tells who is a device of Apple's)
 //	GET  /.well-known/com.apple.remotemanagement  service discovery of account-driven enrolment
 //	POST /enroll/account/{byod|adde}              and the enrolment
 //	GET  /MDMServiceConfig                        for Apple Configurator

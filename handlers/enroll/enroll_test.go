@@ -219,7 +219,11 @@ func TestAutomated(t *testing.T) {
 
 func TestADeviceWhoseMakerNobodyKnowsIsLetInAndSaidToBe(t *testing.T) {
 	h := build(t)
-	h.profileOf(h.ask(http.MethodPost, "/enroll/ade", h.sign(phone, issue(t, "strange", false, nil), pkcs7.OIDDigestAlgorithmSHA256)))
+	strange := h.sign(phone, issue(t, "strange", false, nil), pkcs7.OIDDigestAlgorithmSHA256)
+	if rec := h.ask(http.MethodPost, "/enroll/ade", strange); rec.Code != http.StatusForbidden || !strings.Contains(rec.Body.String(), "--apple-device-ca") {
+		t.Errorf("without an invitation: %d %s", rec.Code, rec.Body)
+	}
+	h.profileOf(h.ask(http.MethodPost, strings.Replace(h.link(enrollment.Default), "/enroll/", "/enroll/ade/", 1), strange))
 	if !strings.Contains(h.output.String(), "--apple-device-ca") || strings.Contains(h.output.String(), "C02XYZ") {
 		t.Errorf("the log says %s", h.output.String())
 	}
@@ -227,6 +231,7 @@ func TestADeviceWhoseMakerNobodyKnowsIsLetInAndSaidToBe(t *testing.T) {
 
 func TestWhatADeviceHasToDoBefore(t *testing.T) {
 	h := build(t)
+	h.door.Built = append(h.door.Built, h.apple.cert)
 	h.door.OSAtOnce = &enroll.RequiredOS{OSVersion: "18.2"}
 	h.door.SSO = &enroll.PlatformSSO{ProfileURL: "https://sso.example.com/p", AuthURL: "https://sso.example.com/a", Package: enroll.PlatformPackage{ManifestURL: "https://sso.example.com/m"}}
 	updates := phone.with("MDM_CAN_REQUEST_SOFTWARE_UPDATE", true)
@@ -314,6 +319,11 @@ func TestByAccount(t *testing.T) {
 func TestConfiguratorIsTold(t *testing.T) {
 	h := build(t)
 	rec := h.ask(http.MethodGet, "/MDMServiceConfig", nil)
+	if want := `{"dep_anchor_certs_url":"https://mdm.example.com/enroll/anchors"}`; rec.Body.String() != want {
+		t.Errorf("where nobody tells who is a device of Apple's: %s", rec.Body)
+	}
+	h.door.Built = append(h.door.Built, h.apple.cert)
+	rec = h.ask(http.MethodGet, "/MDMServiceConfig", nil)
 	if want := `{"dep_anchor_certs_url":"https://mdm.example.com/enroll/anchors","dep_enrollment_url":"https://mdm.example.com/enroll/ade"}`; rec.Body.String() != want || rec.Header().Get("Content-Type") != "application/json; charset=UTF8" {
 		t.Errorf("told %s %s", rec.Header().Get("Content-Type"), rec.Body)
 	}

@@ -14,7 +14,10 @@ import (
 // serviceConfig tells Apple Configurator where devices come in. Source: Apple, "MDMServiceConfig".
 func (d *Door) serviceConfig(c echo.Context) error {
 	base := strings.TrimRight(d.Enrolments.URL, "/")
-	config := map[string]string{"dep_enrollment_url": base + "/enroll/ade", "dep_anchor_certs_url": base + "/enroll/anchors"}
+	config := map[string]string{"dep_anchor_certs_url": base + "/enroll/anchors"}
+	if len(d.Built) > 0 {
+		config["dep_enrollment_url"] = base + "/enroll/ade"
+	}
 	if len(d.Enrolments.Trusted) > 0 {
 		config["trust_profile_url"] = base + "/enroll/trust" + suffix
 	}

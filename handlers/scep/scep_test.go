@@ -284,14 +284,20 @@ func revoke(t *testing.T, h *house, c *x509.Certificate) {
 	}
 }
 
-func TestARevokedCertificateIsNotGivenAgain(t *testing.T) {
+// Whoever stole a key may have stolen the profile with the challenge too.
+func TestAKeyWhoseCertificateWasRevokedGetsNoOther(t *testing.T) {
 	h := build(t, nil)
 	c := h.client()
-	challenge := h.pass(handlers.Pass{Invitation: enrollment.Default, Once: true})
+	challenge := h.pass(handlers.Pass{Invitation: enrollment.Default})
 	first, _ := c.ask(challenge)
 	revoke(t, h, first)
-	if again, refused := c.ask(challenge); refused != "" || again.Equal(first) {
-		t.Errorf("it is given again (%q)", refused)
+	for name, challenge := range map[string]string{"with its challenge": challenge, "with a new one": h.pass(handlers.Pass{Invitation: enrollment.Default, Once: true})} {
+		if again, refused := c.ask(challenge); refused == "" {
+			t.Errorf("%s it got %v", name, again.SerialNumber)
+		}
+	}
+	if _, refused := h.client().ask(challenge); refused != "" {
+		t.Errorf("another key is refused: %s", refused)
 	}
 }
 
