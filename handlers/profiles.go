@@ -27,7 +27,7 @@ func EncipherProfile(v profile.Values, devices ...*x509.Certificate) (profile.Va
 	if err != nil {
 		return nil, fmt.Errorf("write a profile's payloads: %w", err)
 	}
-	sealed, err := cms.Encipher(payloads, devices...)
+	sealed, err := cms.AES256().Encipher(payloads, devices...)
 	if err != nil {
 		return nil, err
 	}

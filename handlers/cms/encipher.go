@@ -14,12 +14,20 @@ import (
 	"math/big"
 )
 
-// Names of what a message is enciphered with. Source: RFC 5652, RFC 3370, RFC 3565.
-var (
-	dataOID   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
-	rsaOID    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
-	aes256OID = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42} // CBC
-)
+// rsaOID names RSA as the way by which a message's key comes. Source: RFC 3370.
+var rsaOID = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
+
+// A Cipher is what the content of a message is enciphered with, in CBC.
+type Cipher struct {
+	OID asn1.ObjectIdentifier
+	Key int // how long its key is, in bytes
+	New func(key []byte) (cipher.Block, error)
+}
+
+// AES256 is what all of today know. Source: RFC 3565.
+func AES256() Cipher {
+	return Cipher{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}, 32, aes.NewCipher}
+}
 
 // The parts of an EnvelopedData message, as they are written. Source: RFC 5652, section 6.
 type (
@@ -49,37 +57,38 @@ type (
 	}
 )
 
-// Encipher returns the content in an EnvelopedData message, in DER, that each of the recipients can open: AES-256 in CBC,
-// its key by RSA. All certificates must have RSA keys.
+// Encipher returns the content in an EnvelopedData message, in DER, that each of the recipients can open: the cipher's key
+// comes by RSA. All certificates must have RSA keys.
 //
 // It is written here because the library chooses its cipher by a variable that the whole process shares.
-func Encipher(content []byte, recipients ...*x509.Certificate) ([]byte, error) {
+func (c Cipher) Encipher(content []byte, recipients ...*x509.Certificate) ([]byte, error) {
 	if len(recipients) == 0 {
 		return nil, errors.New("encipher a message: it is for nobody")
 	}
-	key, iv := make([]byte, 32), make([]byte, aes.BlockSize)
+	key := make([]byte, c.Key)
 	_, _ = rand.Read(key) // never fails
-	_, _ = rand.Read(iv)
-	message := enveloped{Content: enciphered{Type: dataOID}}
-	for _, c := range recipients {
-		r, err := transport(key, c)
+	message := enveloped{Content: enciphered{Type: oidData}}
+	for _, to := range recipients {
+		r, err := transport(key, to)
 		if err != nil {
 			return nil, err
 		}
 		message.Recipients = append(message.Recipients, r)
 	}
-	block, err := aes.NewCipher(key)
+	block, err := c.New(key)
 	if err != nil {
 		return nil, err
 	}
-	short := aes.BlockSize - len(content)%aes.BlockSize
+	iv := make([]byte, block.BlockSize())
+	_, _ = rand.Read(iv)
+	short := len(iv) - len(content)%len(iv)
 	text := append(bytes.Clone(content), bytes.Repeat([]byte{byte(short)}, short)...)
 	cipher.NewCBCEncrypter(block, iv).CryptBlocks(text, text)
 	parameter, err := asn1.Marshal(iv)
 	if err != nil {
 		return nil, err
 	}
-	message.Content.Algorithm = pkix.AlgorithmIdentifier{Algorithm: aes256OID, Parameters: asn1.RawValue{FullBytes: parameter}}
+	message.Content.Algorithm = pkix.AlgorithmIdentifier{Algorithm: c.OID, Parameters: asn1.RawValue{FullBytes: parameter}}
 	message.Content.Content = asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, Bytes: text}
 	return asn1.Marshal(contentInfo{envelopedOID, message})
 }

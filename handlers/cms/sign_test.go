@@ -157,7 +157,7 @@ func TestASignatureThatDoesNotFitIsSeen(t *testing.T) {
 func TestOpenSSLDeciphersWhatIsEnciphered(t *testing.T) {
 	ada, bob := recipient(t, "Ada", 1), recipient(t, "Bob", 2)
 	for _, text := range []string{"", "0123456789abcdef", content} {
-		message, err := cms.Encipher([]byte(text), ada.Certificate, bob.Certificate)
+		message, err := cms.AES256().Encipher([]byte(text), ada.Certificate, bob.Certificate)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,14 +179,14 @@ func TestOpenSSLDeciphersWhatIsEnciphered(t *testing.T) {
 }
 
 func TestNothingIsEncipheredForNobody(t *testing.T) {
-	if _, err := cms.Encipher([]byte(content)); err == nil {
+	if _, err := cms.AES256().Encipher([]byte(content)); err == nil {
 		t.Error("a message for nobody is made")
 	}
 	elliptical, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := cms.Encipher([]byte(content), signer(t, elliptical).Chain[0]); err == nil {
+	if _, err := cms.AES256().Encipher([]byte(content), signer(t, elliptical).Chain[0]); err == nil {
 		t.Error("a key that cannot open it is taken")
 	}
 }

@@ -151,7 +151,7 @@ func (m *message) open(root handlers.Root) (err error) {
 	if err != nil {
 		return unreadable
 	}
-	if err := whole.DecryptPKIEnvelope(root.Certificate, discreet{key, ciphers[m.cipher.String()].key}); err != nil || whole.CSR == nil {
+	if err := whole.DecryptPKIEnvelope(root.Certificate, discreet{key, ciphers[m.cipher.String()].Key}); err != nil || whole.CSR == nil {
 		return unreadable // never why: whoever is told learns to read what others sent
 	}
 	if whole.CSR.CheckSignature() != nil {
