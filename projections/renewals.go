@@ -15,24 +15,26 @@ type Renewal struct {
 	Tries       int       // how often a renewed profile was ordered for it
 	Waiting     bool      // one of them still waits
 	Last        time.Time // when the latest was ordered; zero if none was
+	Place       string    // in the list: the next page begins after it
 }
 
 // RenewalKey begins the SupersedeKey of commands that bring a renewed enrolment profile; the certificate's fingerprint follows.
 const RenewalKey = "renewal/"
 
-// Renewals lists up to most devices whose certificates, of this server's making, are to be followed by others at the time
-// now, those that end first before the others. Whether the devices are enrolled they know themselves.
-func (v *Views) Renewals(ctx context.Context, now time.Time, most int) (list []Renewal, err error) {
+// Renewals lists a page of up to most devices whose certificates, of this server's making, are to be followed by others at
+// the time now: those that end first before the others, from the place after on (the first if empty). A certificate that
+// has ended proves nothing any more, and is not listed. Whether the devices are enrolled they know themselves.
+func (v *Views) Renewals(ctx context.Context, now time.Time, after string, most int) (list []Renewal, err error) {
 	const ordered = ` FROM commands k WHERE k.device = p.device AND k.supersede_key = ? || c.fingerprint)`
 	err = v.read(ctx, func(tx Tx) error {
 		return tx.Query(`SELECT d.text, c.fingerprint, c.not_after, c.road, c.invitation, (SELECT COUNT(*)`+ordered+`, (SELECT MAX(k.waiting)`+ordered+`,
-			(SELECT t.time FROM timeline t WHERE t.position = (SELECT MAX(k.position)`+ordered+`)
+			(SELECT t.time FROM timeline t WHERE t.position = (SELECT MAX(k.position)`+ordered+`), c.place
 			FROM certificate_pins p JOIN certificates c ON c.fingerprint = p.fingerprint JOIN names d ON d.vocabulary = ? AND d.id = p.device
-			WHERE p.until IS NULL AND c.issued IS NOT NULL AND c.revoked IS NULL AND c.not_before + 2 * c.not_after <= 3 * ?
-			ORDER BY c.place LIMIT ?`, []any{RenewalKey, RenewalKey, RenewalKey, int64(devices), microseconds(now), most}, func(r Row) error {
+			WHERE p.until IS NULL AND c.issued IS NOT NULL AND c.revoked IS NULL AND c.not_before + 2 * c.not_after <= 3 * ? AND c.not_after > ? AND c.place > ?
+			ORDER BY c.place LIMIT ?`, []any{RenewalKey, RenewalKey, RenewalKey, int64(devices), microseconds(now), microseconds(now), after, most}, func(r Row) error {
 			list = append(list, Renewal{
 				Device: r.Text(0), Fingerprint: r.Text(1), NotAfter: moment(r.Int(2)), Road: r.Text(3), Invitation: r.Text(4),
-				Tries: int(r.Int(5)), Waiting: r.Int(6) == 1, Last: moment(r.Int(7)),
+				Tries: int(r.Int(5)), Waiting: r.Int(6) == 1, Last: moment(r.Int(7)), Place: r.Text(8),
 			})
 			return nil
 		})

@@ -33,6 +33,8 @@ type Worker struct {
 	Again  time.Duration    // before what came to nothing is tried again; a day if zero
 	Tries  int              // for one certificate; 6 if zero
 	Logger *slog.Logger     // slog.Default() if nil
+
+	page int // atOnce, but in tests
 }
 
 // A Wish is what a renewed profile is made for.
@@ -44,7 +46,8 @@ type Wish struct {
 	Lasts  time.Duration
 }
 
-// atOnce is how many devices are looked at in one go: renewals of a fleet that came in on one day are spread a little.
+// atOnce is how many devices are listed at once, and how many are given an order in one round: the renewals of a fleet that
+// came in on one day are spread a little.
 const atOnce = 500
 
 // Run works until ctx ends.
@@ -78,23 +81,37 @@ func (w *Worker) prepare() {
 	if w.Logger == nil {
 		w.Logger = slog.Default()
 	}
+	if w.page == 0 {
+		w.page = atOnce
+	}
 }
 
-// round orders what is due.
+// round orders what is due. Devices that will never take it, lost ones say, keep none of the others from their turn.
 func (w *Worker) round(ctx context.Context) error {
-	due, err := w.Views.Renewals(ctx, w.Now(), atOnce)
-	if err != nil {
-		return fmt.Errorf("list the certificates that are to be renewed: %w", err)
-	}
-	for _, r := range due {
-		if r.Waiting || r.Tries >= w.Tries || w.Now().Sub(r.Last) < w.Again {
-			continue
+	ordered := 0
+	for after := ""; ordered < w.page; {
+		due, err := w.Views.Renewals(ctx, w.Now(), after, w.page)
+		if err != nil {
+			return fmt.Errorf("list the certificates that are to be renewed: %w", err)
 		}
-		if err := w.renew(ctx, r); err != nil {
+		for _, r := range due {
+			after = r.Place
+			if r.Waiting || r.Tries >= w.Tries || w.Now().Sub(r.Last) < w.Again {
+				continue
+			}
+			given, err := w.renew(ctx, r)
+			if given {
+				ordered++
+			}
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			w.Logger.WarnContext(ctx, "a device's certificate cannot be renewed", "device", r.Device, "certificate", r.Fingerprint, "ends", r.NotAfter, "error", err)
+			if err != nil {
+				w.Logger.WarnContext(ctx, "a device's certificate cannot be renewed", "device", r.Device, "certificate", r.Fingerprint, "ends", r.NotAfter, "error", err)
+			}
+		}
+		if len(due) < w.page {
+			return nil
 		}
 	}
 	return nil
@@ -103,26 +120,27 @@ func (w *Worker) round(ctx context.Context) error {
 // itself is who orders.
 var itself = handlers.Caller{Kind: eventstore.ByWorker, ID: "renewal", Name: "renewal", Role: operator.Administrator}
 
-// renew orders a renewed profile, unless the device is not one that takes it, or has one to come already.
-func (w *Worker) renew(ctx context.Context, r projections.Renewal) error {
+// renew orders a renewed profile, unless the device is not one that takes it, or has one to come already. It reports
+// whether it did.
+func (w *Worker) renew(ctx context.Context, r projections.Renewal) (given bool, err error) {
 	d, _, err := w.Devices.Load(ctx, r.Device)
 	if err != nil || !takes(d) {
-		return err
+		return false, err
 	}
 	order := eventstore.NewUUID().String()
 	payload, err := w.Profile(ctx, Wish{Device: r.Device, Order: order, Topic: d.Topic, Rights: d.Facts.Rights, Lasts: w.Again})
 	if err != nil {
-		return err
+		return false, err
 	}
 	o, err := handlers.TypedOrder("InstallProfile", map[string]any{"Payload": base64.StdEncoding.EncodeToString(payload)}, order)
 	if err != nil {
-		return err
+		return false, err
 	}
 	o.SupersedeKey = projections.RenewalKey + r.Fingerprint
 	o.Reason = "the device's certificate ends on " + r.NotAfter.Format(time.DateOnly)
 	o.ExpiresAt = w.Now().Add(w.Again) // its challenge ends then
 	_, _, err = (&handlers.Orders{Devices: w.Devices}).Send(ctx, itself, r.Device, "", o, false)
-	return err
+	return err == nil, err
 }
 
 // takes reports whether the device takes a renewed profile now. The profile of a User Enrolment names the account that it

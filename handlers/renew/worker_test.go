@@ -29,12 +29,13 @@ type yard struct {
 	certs   *eventstore.Repository[certificate.Certificate, domain.Event]
 	worker  *Worker
 	now     time.Time
+	who     string // the device that speaks
 	wishes  []Wish
 	fails   error // what making a profile ends with
 }
 
 func newYard(t *testing.T) *yard {
-	y := &yard{T: t, now: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)}
+	y := &yard{T: t, who: "d1", now: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return y.now }
 	dir := t.TempDir()
 	log, err := embedded.Open(t.Context(), filepath.Join(dir, "log.db"), embedded.Options{})
@@ -82,7 +83,7 @@ func (y *yard) issue(fingerprint string) device.Certificate {
 
 func (y *yard) does(decide func(device.Device, time.Time) ([]domain.Event, error)) {
 	y.Helper()
-	_, err := y.devices.Update(y.Context(), "d1", eventstore.Meta{}, decide)
+	_, err := y.devices.Update(y.Context(), y.who, eventstore.Meta{}, decide)
 	y.check(err)
 }
 
@@ -90,7 +91,7 @@ func (y *yard) does(decide func(device.Device, time.Time) ([]domain.Event, error
 func (y *yard) enrols(c device.Certificate, renewal string) {
 	y.Helper()
 	y.does(func(d device.Device, at time.Time) ([]domain.Event, error) {
-		return d.Authenticate(device.Authenticate{Identity: device.Identity{UDID: "U1"}, Topic: topic, ProductName: "Mac14,2", OSVersion: "15.1", Certificate: c, Renewal: renewal, AccessRights: 8191}, at)
+		return d.Authenticate(device.Authenticate{Identity: device.Identity{UDID: y.who}, Topic: topic, ProductName: "Mac14,2", OSVersion: "15.1", Certificate: c, Renewal: renewal, AccessRights: 8191}, at)
 	})
 	y.does(func(d device.Device, at time.Time) ([]domain.Event, error) {
 		return d.UpdateToken(device.TokenUpdate{Topic: topic, Token: []byte("t"), PushMagic: "m", Certificate: c}, at)
@@ -104,7 +105,7 @@ func (y *yard) round() (waits device.Item, found bool) {
 	y.check(err)
 	y.check(y.views.Wait(y.Context(), head))
 	y.check(y.worker.round(y.Context()))
-	d, _, err := y.devices.Load(y.Context(), "d1")
+	d, _, err := y.devices.Load(y.Context(), y.who)
 	y.check(err)
 	own, _ := d.Channel("")
 	for _, item := range own.Queue {
@@ -202,5 +203,34 @@ func TestWhoIsNotRenewed(t *testing.T) {
 	y.does(func(d device.Device, _ time.Time) ([]domain.Event, error) { return d.CheckOut() })
 	if _, _ = y.round(); len(y.wishes) != 1 {
 		t.Error("a device that has left is renewed")
+	}
+}
+
+// Devices that answer no more stay in the list, and their certificates end before all others.
+func TestDevicesThatAreGoneKeepNobodyFromHisTurn(t *testing.T) {
+	y := newYard(t)
+	y.worker.page = 2
+	for _, lost := range []string{"lost-1", "lost-2", "lost-3"} {
+		y.who = lost
+		y.enrols(y.issue(lost), "")
+		y.now = y.now.Add(time.Hour)
+	}
+	y.who = "d1"
+	y.enrols(y.issue("old"), "")
+	y.now = y.now.AddDate(0, 0, 201)
+	if _, found := y.round(); found || len(y.wishes) != 2 {
+		t.Errorf("%d are ordered at once", len(y.wishes))
+	}
+	if _, found := y.round(); !found {
+		t.Error("its turn never came")
+	}
+}
+
+func TestACertificateThatHasEndedIsNotRenewed(t *testing.T) {
+	y := newYard(t)
+	y.enrols(y.issue("old"), "")
+	y.now = y.now.AddDate(0, 0, 301)
+	if _, found := y.round(); found {
+		t.Error("a device that nobody believes is ordered to renew")
 	}
 }
