@@ -199,7 +199,7 @@ func TestWhoMayAskForWhat(t *testing.T) {
 // administrators are the fields that are for administrators alone.
 var administrators = map[string]bool{
 	"tokens": true, "masterKey": true, "createToken": true, "revokeToken": true, "eraseSubject": true, "rotateMasterKey": true, "sendRawCommand": true, "rebuildViews": true,
-	"makeFileVaultEscrow": true, "requestPushCertificate": true, "revokeCertificate": true, "rollOverRoot": true, "retireRoot": true, "putProfile": true, "withdrawProfile": true,
+	"makeFileVaultEscrow": true, "requestPushCertificate": true, "revokeCertificate": true, "rollOverRoot": true, "importRoot": true, "retireRoot": true, "putProfile": true, "withdrawProfile": true,
 	"unenrol": true, "stayEnrolled": true, "quarantine": true, "liftQuarantine": true,
 	"holdQueue": true, "releaseQueue": true, "holdCommand": true, "releaseCommand": true,
 }

@@ -2,6 +2,7 @@ package graphql
 
 import (
 	"context"
+	"encoding/pem"
 	"maps"
 	"slices"
 	"strings"
@@ -20,6 +21,8 @@ type Authority interface {
 	Revoke(ctx context.Context, c handlers.Caller, r authority.CertificateRevoked) (eventstore.Position, error)
 	Retire(ctx context.Context, c handlers.Caller, fingerprint, reason string) (eventstore.Position, error)
 	RollOver(ctx context.Context, c handlers.Caller) (eventstore.Position, error)
+	Import(ctx context.Context, c handlers.Caller, text []byte) (eventstore.Position, error)
+	RevocationList(fingerprint string) ([]byte, error)
 }
 
 // An identity is a certificate by which a device speaks, and the moment at which it is looked at.
@@ -47,7 +50,10 @@ func (t *types) makeIdentity() {
 			"source":      get("made, found or imported.", must(graphql.String), func(x rootAt) any { return x.Source }),
 			"since":       get("When it came into force.", must(timeScalar), func(x rootAt) any { return x.Since }),
 			"issues":      get("New certificates are of this one.", must(graphql.Boolean), func(x rootAt) any { return x.Issues }),
+			"algorithm":   get("Of its key, such as RSA 2048.", must(graphql.String), func(x rootAt) any { return x.Algorithm }),
 			"issued":      get("How many certificates it has issued.", must(graphql.Int), func(x rootAt) any { return x.Issued }),
+			"good":        get("How many of them have not ended, and were not revoked.", must(graphql.Int), func(x rootAt) any { return x.Good }),
+			"speaking":    get("How many devices speak by one of them: they would be refused if the root were retired.", must(graphql.Int), func(x rootAt) any { return x.Speaking }),
 		}
 	})
 }
@@ -100,6 +106,7 @@ func (t *types) identityQueries() graphql.Fields {
 		"identityCertificates": root("Certificates by which devices speak, or may speak; those that end first come first.", must(t.identityCertificates), bothWays(with(asOf(), graphql.FieldConfigArgument{
 			"device":        arg("Those that it speaks by, spoke by, or that were issued for it.", graphql.ID),
 			"expiresBefore": arg("", timeScalar),
+			"serial":        arg("Hex; colons and leading zeros do not count.", graphql.String),
 			"revoked":       arg("", graphql.Boolean),
 			"speaks":        arg("Whether a device speaks by it.", graphql.Boolean),
 		})), listIdentities),
@@ -109,12 +116,13 @@ func (t *types) identityQueries() graphql.Fields {
 			if err != nil {
 				return nil, err
 			}
-			list, err := r.Views.Roots(ctx, when.at)
-			all := make([]rootAt, len(list))
-			for i, one := range list {
-				all[i] = rootAt{one, when}
-			}
-			return all, err
+			return r.rootsAt(ctx, when)
+		}),
+		"revocationList": root("The revocation list of a root, of the issuing one if none is named: PEM.", must(graphql.String), graphql.FieldConfigArgument{
+			"root": arg("Fingerprint.", graphql.ID),
+		}, func(_ context.Context, r *run, a args) (any, error) {
+			der, err := r.Authority.RevocationList(strings.ToLower(a.text("root")))
+			return string(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})), err
 		}),
 	}
 }
@@ -124,7 +132,7 @@ func listIdentities(ctx context.Context, r *run, a args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := projections.CertificateFilter{ExpiresBefore: a.moment("expiresBefore"), Revoked: a.flag("revoked"), Speaks: a.flag("speaks"), AsOf: when.at}
+	f := projections.CertificateFilter{ExpiresBefore: a.moment("expiresBefore"), Serial: plainSerial(a.text("serial")), Revoked: a.flag("revoked"), Speaks: a.flag("speaks"), AsOf: when.at}
 	if id := a.text("device"); id != "" {
 		d, err := r.target(ctx, id)
 		if err != nil {
@@ -140,8 +148,23 @@ func listIdentities(ctx context.Context, r *run, a args) (any, error) {
 	return connect(page, func(c projections.Certificate) any { return identity{c, when} }), err
 }
 
+// plainSerial returns a serial number as views have it.
+func plainSerial(text string) string {
+	text = strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(text))
+	if plain := strings.TrimLeft(text, "0"); plain != "" {
+		return plain
+	}
+	return text
+}
+
 func (t *types) identityMutations() graphql.Fields {
 	return graphql.Fields{
+		"importRoot": root("Has a root of your own issue from now on; the ones before it are believed until they are retired. Administrators only.", many(t.root), graphql.FieldConfigArgument{
+			"pem": arg("Its certificate and its key, without a password.", must(graphql.String)),
+		}, func(ctx context.Context, r *run, a args) (any, error) {
+			at, err := r.Authority.Import(ctx, r.caller, []byte(a.text("pem")))
+			return r.roots(ctx, at, err)
+		}),
 		"revokeCertificate": root("Has a certificate believed no longer, at once and for ever; administrators only. A device that speaks by it is refused and stays enrolled: it needs another certificate.", must(t.identityCertificate), graphql.FieldConfigArgument{
 			"fingerprint": arg("SHA-256, hex.", must(graphql.ID)), "because": arg("", must(t.revocation)), "reason": arg("In words; it names nobody.", must(graphql.String)),
 		}, revokeCertificate),
@@ -166,10 +189,18 @@ func (r *run) roots(ctx context.Context, at eventstore.Position, err error) (any
 	if err != nil {
 		return nil, err
 	}
-	list, err := r.Views.Roots(ctx, projections.Now)
+	return r.rootsAt(ctx, present)
+}
+
+func (r *run) rootsAt(ctx context.Context, when moment) (any, error) {
+	clock := when.time
+	if !when.past() {
+		clock = r.Now()
+	}
+	list, err := r.Views.Roots(ctx, when.at, clock)
 	all := make([]rootAt, len(list))
 	for i, one := range list {
-		all[i] = rootAt{one, present}
+		all[i] = rootAt{one, when}
 	}
 	return all, err
 }

@@ -7,7 +7,9 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +23,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/seal"
 	"github.com/rollcall-mdm/rollcall/handlers"
+	"github.com/rollcall-mdm/rollcall/projections"
 )
 
 // A mint is an authority that can make roots.
@@ -67,6 +70,11 @@ func (m mint) RollOver(ctx context.Context, c handlers.Caller) (eventstore.Posit
 	root, err := x509.ParseCertificate(der)
 	m.h.ok(err)
 	return m.Install(ctx, c, handlers.Root{Certificate: root, Key: key}, authority.Made)
+}
+
+// Import fulfils Authority.
+func (m mint) Import(ctx context.Context, c handlers.Caller, _ []byte) (eventstore.Position, error) {
+	return m.RollOver(ctx, c)
 }
 
 // issues gives a key a certificate by the invitation, and returns its fingerprint.
@@ -118,6 +126,18 @@ func (h *house) refuses(role operator.Role, query, code string) {
 	}
 }
 
+// listed wants the revocation list to be that of the root that issues.
+func (h *house) listed(m mint) {
+	h.t.Helper()
+	block, _ := pem.Decode([]byte(h.asks(operator.Viewer, `{revocationList}`, nil).text("revocationList")))
+	list, err := x509.ParseRevocationList(block.Bytes)
+	h.ok(err)
+	root, err := x509.ParseCertificate(m.Standing().Roots[len(m.Standing().Roots)-1].Certificate)
+	h.ok(err)
+	h.ok(list.CheckSignatureFrom(root))
+	h.refuses(operator.Viewer, `{revocationList(root:"ffff")}`, "not-found")
+}
+
 func TestCertificatesAndRoots(t *testing.T) {
 	h := newHouse(t)
 	m := h.certifies()
@@ -127,14 +147,18 @@ func TestCertificatesAndRoots(t *testing.T) {
 	fingerprint := m.issues("i")
 	h.pass(time.Hour)
 	h.expect(h.asks(operator.Viewer, `query($f:ID!){identityCertificate(fingerprint:$f){issuer road invitation notAfter intendedFor{serialNumber} device{id} revokedAt clones}
-		identityCertificates(device:"U1"){nodes{fingerprint}} soon:identityCertificates(expiresBefore:"2026-06-01T00:00:00Z", speaks:false){nodes{fingerprint}} roots{subject issues issued source}}`, map[string]any{"f": fingerprint}),
+		identityCertificates(device:"U1"){nodes{fingerprint}} soon:identityCertificates(expiresBefore:"2026-06-01T00:00:00Z", speaks:false){nodes{fingerprint}} roots{subject issues issued good speaking algorithm source}}`, map[string]any{"f": fingerprint}),
 		map[string]string{
 			"identityCertificate.road": `"profile"`, "identityCertificate.invitation": `"i"`, "identityCertificate.notAfter": `"2027-02-03T12:00:00Z"`,
 			"identityCertificate.intendedFor.serialNumber": `"S1"`, "identityCertificate.device": "null", "identityCertificate.revokedAt": "null", "identityCertificate.clones": "0",
-			"soon.nodes": "[]", "roots.0.issues": "true", "roots.0.issued": "1", "roots.0.source": `"made"`, "roots.0.subject": `"CN=Root of 12:00"`,
+			"soon.nodes": "[]", "roots.0.issues": "true", "roots.0.issued": "1", "roots.0.good": "1", "roots.0.speaking": "0", "roots.0.algorithm": `"ECDSA P-256"`, "roots.0.source": `"made"`, "roots.0.subject": `"CN=Root of 12:00"`,
 		})
 	h.expect(h.asks(operator.Administrator, `mutation($f:ID!){revokeCertificate(fingerprint:$f, because:KEY_COMPROMISE, reason:"stolen"){because reason revokedAt}}`, map[string]any{"f": fingerprint}),
 		map[string]string{"revokeCertificate.because": `"KEY_COMPROMISE"`, "revokeCertificate.reason": `"stolen"`, "revokeCertificate.revokedAt": `"2026-02-03T13:00:00Z"`})
+	known, _, err := h.views.Certificate(t.Context(), fingerprint, projections.Now)
+	h.ok(err)
+	h.expect(h.asks(operator.Viewer, `query($s:String!){identityCertificates(serial:$s){nodes{fingerprint}} none:identityCertificates(serial:"0:0"){nodes{fingerprint}} roots{issued good}}`, map[string]any{"s": "00:" + strings.ToUpper(known.Serial)}),
+		map[string]string{"identityCertificates.nodes.0.fingerprint": `"` + fingerprint + `"`, "none.nodes": "[]", "roots.0.issued": "1", "roots.0.good": "0"})
 	if !m.Revoked(fingerprint) {
 		t.Error("devices may speak by it on")
 	}
@@ -146,6 +170,8 @@ func TestCertificatesAndRoots(t *testing.T) {
 	h.expect(h.asks(operator.Administrator, `mutation($f:ID!){retireRoot(fingerprint:$f, reason:"all came over"){subject}}`, map[string]any{"f": old}),
 		map[string]string{"retireRoot": `[{"subject":"CN=Root of 13:00"}]`})
 	h.expect(h.asks(operator.Viewer, `{then:roots(asOf:"2026-02-03T12:30:00Z"){subject issues}}`, nil), map[string]string{"then": `[{"issues":true,"subject":"CN=Root of 12:00"}]`})
+	h.expect(h.asks(operator.Administrator, `mutation{importRoot(pem:"own"){subject issues}}`, nil), map[string]string{"importRoot.0.issues": "true"})
+	h.listed(m)
 	h.refuses(operator.Operator, `mutation{rollOverRoot{subject}}`, "forbidden")
 	h.refuses(operator.Administrator, `mutation{revokeCertificate(fingerprint:"00", because:SUPERSEDED, reason:"x"){serial}}`, "not-found")
 }

@@ -1,6 +1,9 @@
 package projections
 
 import (
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
 	_ "embed"
 	"fmt"
 	"time"
@@ -98,6 +101,21 @@ func (certificates) root(tx Tx, r *record, e authority.RootInstalled) error {
 	if err := tx.Exec(`UPDATE roots SET until = ? WHERE fingerprint = ? AND until IS NULL`, r.position, e.Fingerprint); err != nil {
 		return err
 	}
-	return tx.Exec(`INSERT INTO roots (fingerprint, since, issuing, subject, not_before, not_after, source) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		e.Fingerprint, r.position, r.position, e.Subject, microseconds(e.NotBefore), microseconds(e.NotAfter), e.Source)
+	return tx.Exec(`INSERT INTO roots (fingerprint, since, issuing, subject, not_before, not_after, source, algorithm) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		e.Fingerprint, r.position, r.position, e.Subject, microseconds(e.NotBefore), microseconds(e.NotAfter), e.Source, algorithmOf(e.Certificate))
+}
+
+// algorithmOf tells of what kind a certificate's key is, and how many bits it has.
+func algorithmOf(der []byte) string {
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return ""
+	}
+	switch key := c.PublicKey.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA %d", key.N.BitLen())
+	case *ecdsa.PublicKey:
+		return "ECDSA " + key.Curve.Params().Name
+	}
+	return c.PublicKeyAlgorithm.String()
 }

@@ -23,6 +23,8 @@ CREATE TABLE certificates (
 CREATE INDEX certificates_place ON certificates (place);
 CREATE INDEX certificates_follows ON certificates (follows);
 CREATE INDEX certificates_intended ON certificates (intended);
+CREATE INDEX certificates_issuer ON certificates (issuer);
+CREATE INDEX certificates_serial ON certificates (serial);
 
 CREATE TABLE certificate_pins (  -- for whom it spoke, and when
   fingerprint TEXT    NOT NULL,
@@ -49,5 +51,6 @@ CREATE TABLE roots (
   not_before  INTEGER NOT NULL,
   not_after   INTEGER NOT NULL,
   source      TEXT    NOT NULL,
+  algorithm   TEXT    NOT NULL, -- of its key, such as RSA 2048; empty if its certificate cannot be read
   PRIMARY KEY (fingerprint, since)
 );

@@ -39,6 +39,7 @@ type CertificateFilter struct {
 	Revoked       *bool
 	Speaks        *bool // whether a device speaks by it
 	Fingerprint   string
+	Serial        string // hex, as it is stored: no leading zeros
 	AsOf          eventstore.Position
 }
 
@@ -99,6 +100,9 @@ func (f CertificateFilter) where(tx Tx) (where where, err error) {
 	if f.Fingerprint != "" {
 		where.and("c.fingerprint = ?", f.Fingerprint)
 	}
+	if f.Serial != "" {
+		where.and("c.serial = ?", f.Serial)
+	}
 	if f.Device != "" {
 		number, err := idOf(tx, devices, f.Device)
 		if err != nil {
@@ -150,23 +154,30 @@ type Root struct {
 	Source      string
 	Since       time.Time
 	Issues      bool
-	Issued      int // certificates that it has issued
+	Algorithm   string // of its key: RSA 2048
+	Issued      int    // certificates that it has issued
+	Good        int    // those of them that had not ended and were not revoked
+	Speaking    int    // devices that spoke by one of them
 }
 
-// Roots lists the roots in force at a moment, the issuing one first.
-func (v *Views) Roots(ctx context.Context, asOf eventstore.Position) (list []Root, err error) {
+// rootColumns tells of roots. Devices that speak by a certificate of a root need it: while there are any, it cannot be retired.
+const rootColumns = `SELECT r.fingerprint, r.subject, r.not_before, r.not_after, r.source, t.time, CASE WHEN r.issued IS NULL OR r.issued > ? THEN 1 ELSE 0 END, r.algorithm,
+	(SELECT COUNT(*) FROM certificates c WHERE c.issuer = r.fingerprint AND c.first <= ?),
+	(SELECT COUNT(*) FROM certificates c WHERE c.issuer = r.fingerprint AND c.first <= ? AND c.not_after > ? AND (c.revoked IS NULL OR c.revoked > ?)),
+	(SELECT COUNT(*) FROM certificates c JOIN certificate_pins p ON p.fingerprint = c.fingerprint WHERE c.issuer = r.fingerprint AND p.since <= ? AND (p.until IS NULL OR p.until > ?))
+	FROM roots r JOIN timeline t ON t.position = r.since WHERE r.since <= ? AND (r.until IS NULL OR r.until > ?) ORDER BY r.since DESC`
+
+// Roots lists the roots in force at a position, the issuing one first. What is still good is told of the time when.
+func (v *Views) Roots(ctx context.Context, asOf eventstore.Position, when time.Time) (list []Root, err error) {
 	at := lastly(asOf)
 	err = v.read(ctx, func(tx Tx) error {
-		return tx.Query(`SELECT r.fingerprint, r.subject, r.not_before, r.not_after, r.source, t.time, CASE WHEN r.issued IS NULL OR r.issued > ? THEN 1 ELSE 0 END,
-			(SELECT COUNT(*) FROM certificates c WHERE c.issuer = r.fingerprint AND c.first <= ?)
-			FROM roots r JOIN timeline t ON t.position = r.since WHERE r.since <= ? AND (r.until IS NULL OR r.until > ?) ORDER BY r.since DESC`,
-			[]any{at, at, at, at}, func(r Row) error {
-				list = append(list, Root{
-					Fingerprint: r.Text(0), Subject: r.Text(1), NotBefore: moment(r.Int(2)), NotAfter: moment(r.Int(3)), Source: r.Text(4),
-					Since: moment(r.Int(5)), Issues: r.Int(6) == 1, Issued: int(r.Int(7)),
-				})
-				return nil
+		return tx.Query(rootColumns, []any{at, at, at, microseconds(when), at, at, at, at, at}, func(r Row) error {
+			list = append(list, Root{
+				Fingerprint: r.Text(0), Subject: r.Text(1), NotBefore: moment(r.Int(2)), NotAfter: moment(r.Int(3)), Source: r.Text(4),
+				Since: moment(r.Int(5)), Issues: r.Int(6) == 1, Algorithm: r.Text(7), Issued: int(r.Int(8)), Good: int(r.Int(9)), Speaking: int(r.Int(10)),
 			})
+			return nil
+		})
 	})
 	return list, err
 }

@@ -170,7 +170,7 @@ var dumps = []telling{
 		named(devices, "intended") + `, revoked, because, reason FROM certificates`, 18},
 	{"certificate_pins", `SELECT fingerprint, ` + named(devices, "device") + `, since, until FROM certificate_pins`, 4},
 	{"certificate_clones", `SELECT fingerprint, position FROM certificate_clones`, 2},
-	{"roots", `SELECT fingerprint, since, until, issuing, issued, subject, not_before, not_after, source FROM roots`, 9},
+	{"roots", `SELECT fingerprint, since, until, issuing, issued, subject, not_before, not_after, source, algorithm FROM roots`, 10},
 	{"checkpoints", `SELECT view, version, position, time FROM checkpoints`, 4},
 	{"parked", `SELECT view, stream, position, error FROM parked`, 4},
 }

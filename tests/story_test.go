@@ -94,6 +94,8 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"expect":   expect,
 	"keep":     keep,
 	"login":    login,
+	"enrol":    word((*story).enrol),
+	"scep":     word((*story).scep),
 	"pushes":   word((*story).pushes),
 	"faults":   word((*story).faults),
 	"apns":     word((*story).apns),

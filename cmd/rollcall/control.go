@@ -133,6 +133,7 @@ func askServer(ctx context.Context, dir, query string, variables map[string]any,
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Prefer", "wait=5") // what was acknowledged is to be seen
 	resp, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("ask the server that runs on %s: %w", dir, err)

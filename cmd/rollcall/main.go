@@ -33,6 +33,7 @@ type cli struct {
 	Keys     keysCmd     `cmd:"" help:"Change the master key, or forget the personal data of a device or a user for good."`
 	Profile  profileCmd  `cmd:"" help:"Check and sign configuration profiles."`
 	Pushcert pushcertCmd `cmd:"" help:"Ask for, sign, import and list push certificates."`
+	CA       caCmd       `cmd:"" name:"ca" help:"Look after the roots that issue the identities of devices, and after what they have issued."`
 	Replay   replayCmd   `cmd:"" help:"Print history, or the state of a moment, also while the server runs."`
 }
 

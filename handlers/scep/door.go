@@ -99,7 +99,7 @@ func (d *Door) certificates(c echo.Context) error {
 	roots := d.roots()
 	if len(roots) == 0 {
 		d.Observe("GetCACert", "failed")
-		return domain.WithHint(domain.Refusef(domain.Conflict, "this server has no root for SCEP: it needs an RSA key"), "rollcall ca rollover makes one")
+		return domain.WithHint(domain.Refusef(domain.Conflict, "this server has no root for SCEP: it needs an RSA key"), "rollcall ca roll makes one")
 	}
 	d.Observe("GetCACert", "ok")
 	if len(roots) == 1 {

@@ -92,6 +92,16 @@ func identityBySCEP(ctx context.Context, payload dict) (Identity, error) {
 	if address == "" {
 		return Identity{}, errors.New("the profile has no SCEP payload")
 	}
+	return certify(ctx, address, challenge, nil)
+}
+
+// RenewBySCEP has another key certified, without a challenge: the certificate that is to be followed vouches for it.
+func RenewBySCEP(ctx context.Context, address string, old Identity) (Identity, error) {
+	return certify(ctx, address, "", &old)
+}
+
+// certify makes a key and has it certified, by a challenge or by the identity that it follows.
+func certify(ctx context.Context, address, challenge string, old *Identity) (Identity, error) {
 	ca, err := ask(ctx, http.MethodGet, address, "GetCACert", nil)
 	if err != nil {
 		return Identity{}, err
@@ -107,7 +117,13 @@ func identityBySCEP(ctx context.Context, payload dict) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	request, signer, err := request(key, challenge, roots)
+	kind, by := scep.PKCSReq, old
+	if old != nil {
+		kind = scep.RenewalReq
+	} else if by, err = selfSigned(key); err != nil {
+		return Identity{}, err
+	}
+	request, err := request(kind, key, challenge, *by, roots)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -122,7 +138,7 @@ func identityBySCEP(ctx context.Context, payload dict) (Identity, error) {
 	case answer.PKIStatus != scep.SUCCESS:
 		return Identity{}, fmt.Errorf("SCEP refuses the request: %s", answer.FailInfo)
 	}
-	if err := answer.DecryptPKIEnvelope(signer, key); err != nil {
+	if err := answer.DecryptPKIEnvelope(by.Certificate, by.Key.(*rsa.PrivateKey)); err != nil {
 		return Identity{}, fmt.Errorf("open SCEP's answer: %w", err)
 	}
 	return Identity{Certificate: answer.CertRepMessage.Certificate, Key: key}, nil
@@ -134,31 +150,37 @@ var modern = sync.OnceValue(func() error {
 	return pkcs7.SetDefaultDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA256)
 })
 
-// request makes a PKCSReq, and the certificate that signs it, for which the answer is enciphered.
-func request(key *rsa.PrivateKey, challenge string, roots []*x509.Certificate) (message *scep.PKIMessage, signer *x509.Certificate, err error) {
+// selfSigned returns the certificate with which a key speaks that has none yet.
+func selfSigned(key *rsa.PrivateKey) (*Identity, error) {
+	about := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "device"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, about, about, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	c, err := x509.ParseCertificate(der)
+	return &Identity{Certificate: c, Key: key}, err
+}
+
+// request makes a message with a request for the key in it, signed by an identity, for which the answer is enciphered.
+func request(kind scep.MessageType, key *rsa.PrivateKey, challenge string, by Identity, roots []*x509.Certificate) (*scep.PKIMessage, error) {
 	if err := modern(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	der, err := x509util.CreateCertificateRequest(rand.Reader, &x509util.CertificateRequest{
 		CertificateRequest: x509.CertificateRequest{Subject: pkix.Name{CommonName: "device"}}, ChallengePassword: challenge,
 	}, key)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	csr, err := x509.ParseCertificateRequest(der)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	about := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: csr.Subject, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	self, err := x509.CreateCertificate(rand.Reader, about, about, key.Public(), key)
-	if err != nil {
-		return nil, nil, err
+	signer, isRSA := by.Key.(*rsa.PrivateKey)
+	if !isRSA {
+		return nil, errors.New("SCEP wants an RSA key")
 	}
-	if signer, err = x509.ParseCertificate(self); err != nil {
-		return nil, nil, err
-	}
-	message, err = scep.NewCSRRequest(csr, &scep.PKIMessage{MessageType: scep.PKCSReq, Recipients: roots, SignerKey: key, SignerCert: signer})
-	return message, signer, err
+	return scep.NewCSRRequest(csr, &scep.PKIMessage{MessageType: kind, Recipients: roots, SignerKey: signer, SignerCert: by.Certificate})
 }
 
 // ask sends one of SCEP's operations and returns the answer's body.
