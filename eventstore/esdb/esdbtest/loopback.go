@@ -20,7 +20,7 @@ var ports atomic.Int64
 func Listen() (net.Listener, error) {
 	const span = lastPort - firstPort + 1
 	for range span {
-		port := firstPort + (int64(os.Getpid())*97+ports.Add(1))%span
+		port := firstPort + (int64(os.Getpid())*7919+ports.Add(1))%span
 		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if errors.Is(err, syscall.EADDRINUSE) {
 			continue
