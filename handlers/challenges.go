@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/challenge"
 	"github.com/rollcall-mdm/rollcall/domain/enrollment"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 )
@@ -22,6 +23,7 @@ type Pass struct {
 	Road       string        // on which the holder comes: one of enrollment.Roads
 	Device     string        // pseudonym of the device that it is for; any if empty
 	Order      string        // CommandUUID of the InstallProfile that brings a renewed profile; empty otherwise
+	Person     domain.Person // who signed in to get it; nobody if empty. It does not stand in the challenge: the log keeps it
 	Once       bool          // good for one key, which may ask as often as it has to
 	Lenient    bool          // good also in a message of a client that knows only DES and SHA-1, as some programs that play devices do
 	Lasts      time.Duration // a day if zero
@@ -35,9 +37,10 @@ type Pass struct {
 type Challenges struct {
 	Key         [32]byte
 	Invitations *eventstore.Repository[enrollment.Invitation, domain.Event]
-	Static      string           // one that everybody may know who is to come in by the default invitation; none if empty
-	Webhook     *Webhook         // asked about challenges that are not of this server; nobody if nil
-	Now         func() time.Time // time.Now if nil
+	Given       *eventstore.Repository[challenge.Challenge, domain.Event] // keep for whom challenges were made who signed in
+	Static      string                                                    // one that everybody may know who is to come in by the default invitation; none if empty
+	Webhook     *Webhook                                                  // asked about challenges that are not of this server; nobody if nil
+	Now         func() time.Time                                          // time.Now if nil
 }
 
 // New makes a challenge. It is refused if its invitation is not open on this road now.
@@ -72,7 +75,25 @@ func (c *Challenges) New(ctx context.Context, p Pass) (string, error) {
 		}
 		text = append(append(text, byte(len(word))), word...)
 	}
-	return base64.RawURLEncoding.EncodeToString(append(text, c.hash("challenge", text)[:hashBytes]...)), nil
+	made := base64.RawURLEncoding.EncodeToString(append(text, c.hash("challenge", text)[:hashBytes]...))
+	return made, c.vouch(ctx, made, p)
+}
+
+// vouch records who signed in to get a challenge, before it is given out.
+func (c *Challenges) vouch(ctx context.Context, made string, p Pass) error {
+	if p.Person == (domain.Person{}) {
+		return nil
+	}
+	meta := eventstore.Meta{Actor: eventstore.Actor{Kind: eventstore.ByDevice, ID: p.Device}, Correlation: RequestFrom(ctx)}
+	_, err := c.Given.Update(ctx, c.ticket(made), meta, func(g challenge.Challenge, _ time.Time) ([]domain.Event, error) {
+		return g.Vouch(challenge.Vouched{Invitation: p.Invitation, Road: p.Road, Person: p.Person})
+	})
+	return err
+}
+
+// ticket is by what the log knows a challenge.
+func (c *Challenges) ticket(challenge string) string {
+	return hex.EncodeToString(c.hash("ticket", []byte(challenge))[:hashBytes])
 }
 
 // The parts of a challenge: one byte of its form, eight of its end (seconds since 1970), random ones, four words with their
@@ -95,7 +116,7 @@ type Asked struct {
 // Check returns what a challenge grants whoever comes with it. Refused (Forbidden) is one that is missing, wrong or
 // expired; whether it is used up is decided by who issues.
 func (c *Challenges) Check(ctx context.Context, challenge string, asked Asked) (Grant, error) {
-	ticket := hex.EncodeToString(c.hash("ticket", []byte(challenge))[:hashBytes])
+	ticket := c.ticket(challenge)
 	if p, ends, own := c.read(challenge); own {
 		if !c.now().Before(ends) {
 			return Grant{}, domain.WithHint(domain.Refusef(domain.Forbidden, "the challenge has expired"), "fetch the profile again")

@@ -86,6 +86,9 @@ func (f *facts) authenticated(tx Tx, r *record, e device.Authenticated) error {
 		about = append(about, statement{"enrollment.status", string(device.StatusAuthenticated)})
 	}
 	about = append(about, statement{"enrollment.road", e.Road}, statement{"enrollment.invitation", e.Invitation})
+	if !e.Renewal {
+		about = append(about, statement{"enrollment.account", e.Person.Told()}, statement{"enrollment.accountVouchedBy", e.Person.Issuer})
+	}
 	if e.AccessRights != 0 {
 		about = append(about, statement{"enrollment.accessRights", e.AccessRights})
 	}
@@ -101,7 +104,7 @@ func (f *facts) authenticated(tx Tx, r *record, e device.Authenticated) error {
 // begin ends what belonged to the enrolment before: its users, and what only the new one can tell.
 func (f *facts) begin(tx Tx, r *record) error {
 	if err := f.forgetKeys(tx, r, "device.IsSupervised", "enrollment.awaitingConfiguration",
-		"enrollment.bootstrapTokenEscrowed", "enrollment.accessRights", "enrollment.road", "enrollment.invitation", "enrollment.leaving", "security.ManagementStatus.UserApprovedEnrollment"); err != nil {
+		"enrollment.bootstrapTokenEscrowed", "enrollment.accessRights", "enrollment.road", "enrollment.invitation", "enrollment.account", "enrollment.accountVouchedBy", "enrollment.leaving", "security.ManagementStatus.UserApprovedEnrollment"); err != nil {
 		return err
 	}
 	users, err := f.userAreas(tx, r.device)

@@ -50,7 +50,7 @@ func views() []view {
 		{name: "commands", version: 1, schema: commandsSQL, tables: []string{"commands", "command_counts"}, fold: newCommands, sealed: commandsNeed},
 		{name: "timeline", version: 1, schema: timelineSQL, tables: []string{"timeline"}, fold: newTimeline, sealed: nothing},
 		{name: "fleet", version: 2, schema: fleetSQL, tables: []string{"fleet", "fleet_spans", "fleet_users", "fleet_users_seen"}, fold: newFleet, sealed: fleetNeeds, skims: fleetSkims},
-		{name: "facts", version: 6, schema: factsSQL, tables: []string{"facts", "facts_past", "fact_values", "facts_partial"}, fold: newFacts, sealed: factsNeed},
+		{name: "facts", version: 7, schema: factsSQL, tables: []string{"facts", "facts_past", "fact_values", "facts_partial"}, fold: newFacts, sealed: factsNeed},
 		{name: "wakeups", version: 3, schema: wakeupsSQL, tables: []string{"wakeups"}, fold: newWakeups, sealed: nothing},
 		{name: "operators", version: 1, schema: operatorsSQL, tables: []string{"operators"}, fold: newOperators, sealed: nothing},
 		{name: "secrets", version: 4, schema: secretsSQL, tables: []string{"secrets", "secrets_past", "secrets_revealed", "locations"}, fold: newSecrets, sealed: secretsNeed},

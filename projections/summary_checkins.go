@@ -115,6 +115,21 @@ var roads = map[string]string{
 	enrollment.ADE: "by Automated Device Enrollment", enrollment.Account: "by a Managed Apple Account",
 }
 
+// vouched tells who signed in, and on whose word.
+func vouched(p domain.Person) string {
+	text := p.Told()
+	if text == "" {
+		return "somebody"
+	}
+	if p.Name != "" && p.Name != text {
+		text += " (" + p.Name + ")"
+	}
+	if p.Issuer == "" {
+		return text + ", as he says himself"
+	}
+	return text + ", as " + p.Issuer + " says"
+}
+
 // camePer tells by which road and invitation a device came.
 func camePer(e device.Authenticated) string {
 	if e.Road == "" {
@@ -123,6 +138,9 @@ func camePer(e device.Authenticated) string {
 	text := ", " + or(roads[e.Road], "by "+e.Road)
 	if e.Invitation != "" {
 		text += " (invitation " + e.Invitation + ")"
+	}
+	if e.Person.Told() != "" {
+		text += ", brought by " + vouched(e.Person)
 	}
 	return text
 }

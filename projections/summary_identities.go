@@ -21,6 +21,12 @@ func summariseIdentity(e domain.Event, s Scene) string {
 		return fmt.Sprintf("%s revoked the certificate %s (%s)%s", s.Actor, short(e.Fingerprint), e.Because, because(e.Reason))
 	case issuance.Signed:
 		return fmt.Sprintf("the certificate %s was made for a key, good until %s", short(e.Fingerprint), stamp(e.NotAfter))
+	case challenge.Vouched:
+		text := fmt.Sprintf("%s signed in and got a profile", vouched(e.Person))
+		if e.Invitation != "" {
+			text += fmt.Sprintf(" by the invitation %s (%s)", e.Invitation, e.Road)
+		}
+		return text
 	case challenge.Used:
 		return fmt.Sprintf("a one-time challenge was used by the key %s", short(e.PublicKey))
 	case certificate.Issued:

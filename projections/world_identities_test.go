@@ -8,6 +8,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/authority"
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
+	"github.com/rollcall-mdm/rollcall/domain/challenge"
 	"github.com/rollcall-mdm/rollcall/domain/enrollment"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 )
@@ -17,16 +18,20 @@ type identities struct {
 	authority    authority.Authority
 	certificates map[string]certificate.Certificate
 	invitations  map[string]enrollment.Invitation
+	challenges   map[string]challenge.Challenge
 }
 
 // certify lets something happen to a way in, to a certificate or to a root.
 func (w *world) certify(t *rapid.T) error {
 	if w.certificates == nil {
 		w.certificates, w.invitations = map[string]certificate.Certificate{}, map[string]enrollment.Invitation{}
+		w.challenges = map[string]challenge.Challenge{}
 	}
-	switch rapid.IntRange(0, 3).Draw(t, "about") {
+	switch rapid.IntRange(0, 4).Draw(t, "about") {
 	case 0:
 		return w.invite(t)
+	case 4:
+		return w.vouch(t)
 	case 1:
 		return w.root(t)
 	}
@@ -61,6 +66,25 @@ func (w *world) root(t *rapid.T) error {
 		return w.rule(w.authority.Retire(name, "old"))
 	}
 	return w.rule(w.authority.Install(authority.RootInstalled{Fingerprint: name, Subject: "CN=" + name, NotBefore: noon, NotAfter: noon.AddDate(10, 0, 0), Source: authority.Made, Certificate: []byte(name)}))
+}
+
+// vouch lets somebody sign in, or use what he got.
+func (w *world) vouch(t *rapid.T) error {
+	ticket := rapid.SampledFrom([]string{"t1", "t2", "t3"}).Draw(t, "ticket")
+	c := w.challenges[ticket]
+	events, err := c.Vouch(challenge.Vouched{Invitation: "i1", Road: "profile", Person: domain.Person{Account: "ada", Issuer: "https://login"}})
+	if rapid.Bool().Draw(t, "use") {
+		events, err = c.Use("k")
+	}
+	if err != nil {
+		return err
+	}
+	w.by(ada, eventstore.Stream{Kind: challenge.Kind, ID: ticket}, w.clock, events...)
+	for _, e := range events {
+		c = c.Evolve(e, w.clock)
+	}
+	w.challenges[ticket] = c
+	return nil
 }
 
 // rule records what the authority decided.

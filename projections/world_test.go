@@ -147,6 +147,7 @@ func (w *world) authenticate(t *rapid.T, id string) device.Authenticate {
 		Topic:    "topic", OSVersion: rapid.SampledFrom([]string{"17.1", "17.10", "18"}).Draw(t, "os"),
 		ProductName: rapid.SampledFrom([]string{"iPad13,4", "Mac14,2"}).Draw(t, "product"),
 		Certificate: device.Certificate{Fingerprint: rapid.SampledFrom([]string{"c1", "c2"}).Draw(t, "certificate") + id},
+		Road:        "profile", Person: domain.Person{Account: rapid.SampledFrom([]string{"", "ada", "bob"}).Draw(t, "who brings it")},
 	}
 }
 

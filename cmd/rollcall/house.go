@@ -122,7 +122,7 @@ func (h *house) gather() {
 	h.devices.Size, h.devices.Snapshots, h.devices.CacheSize = device.Size, h.snapshots, 32<<20
 	h.certificates = repository(h, certificate.Kind, certificate.Certificate.Evolve)
 	h.certificates.CacheSize = 8 << 20
-	h.certificates.Size = func(certificate.Certificate) int { return 300 }
+	h.certificates.Size = func(certificate.Certificate) int { return 350 }
 	h.authorities = repository(h, authority.Kind, authority.Authority.Evolve)
 	h.issuances = repository(h, issuance.Kind, issuance.Issuance.Evolve)
 	h.issuances.CacheSize, h.issuances.Size = 1<<20, func(issuance.Issuance) int { return 2 << 10 }

@@ -63,7 +63,7 @@ func (s *server) newChallenges() (*handlers.Challenges, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &handlers.Challenges{Key: s.pseudonyms.Derive("challenges"), Invitations: s.invitations, Static: static, Now: s.now}
+	c := &handlers.Challenges{Key: s.pseudonyms.Derive("challenges"), Invitations: s.invitations, Given: s.challenges, Static: static, Now: s.now}
 	if s.SCEPWebhook != "" {
 		c.Webhook = &handlers.Webhook{URL: s.SCEPWebhook}
 	}

@@ -208,7 +208,7 @@ func (s *server) mount(e *echo.Echo) error {
 	if err := s.furnish(door); err != nil {
 		return err
 	}
-	door.Revoked = s.authority.Revoked
+	door.Revoked, door.Visitors = s.authority.Revoked, visitors{s.house}
 	door.Mount(e.Group("/mdm"))
 	door.Admitted = s.join
 	if err := s.mountSCEP(e); err != nil {

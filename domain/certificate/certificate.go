@@ -19,6 +19,7 @@ type Certificate struct {
 	Session string // the name in its subject
 	Road    string // on which it was issued
 	Of      string // the invitation by which it was issued
+	Ticket  string // hash of the challenge by which it was issued
 }
 
 // An Issued says that this server has issued the certificate.
@@ -76,7 +77,7 @@ func (c Certificate) Evolve(e domain.Event, _ time.Time) Certificate {
 	case Bound:
 		c.Device = e.Device
 	case Issued:
-		c.Issued, c.For, c.Session, c.Road, c.Of = true, e.Device, e.Session, e.Road, e.Invitation
+		c.Issued, c.For, c.Session, c.Road, c.Of, c.Ticket = true, e.Device, e.Session, e.Road, e.Invitation, e.Ticket
 	}
 	return c
 }

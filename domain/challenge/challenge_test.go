@@ -21,3 +21,21 @@ func TestOneKeyUsesAChallenge(t *testing.T) {
 		t.Error("another may use it too")
 	}
 }
+
+func TestAChallengeIsGivenToOnePerson(t *testing.T) {
+	ada := challenge.Vouched{Invitation: "staff", Road: "profile", Person: domain.Person{Account: "ada@example.com"}}
+	given := challenge.Challenge{}.Evolve(ada, time.Time{})
+	if got, err := (challenge.Challenge{}).Vouch(ada); err != nil || !reflect.DeepEqual(got, []domain.Event{ada}) {
+		t.Errorf("the first: %v, %v", got, err)
+	}
+	for name, c := range map[string]challenge.Challenge{
+		"one that was given": given, "one that was used": challenge.Challenge{}.Evolve(challenge.Used{PublicKey: "a"}, time.Time{}),
+	} {
+		if _, err := c.Vouch(ada); err == nil {
+			t.Errorf("%s is given again", name)
+		}
+	}
+	if got, err := given.Use("a"); err != nil || len(got) != 1 {
+		t.Errorf("what was given cannot be used: %v, %v", got, err)
+	}
+}

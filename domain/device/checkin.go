@@ -24,10 +24,11 @@ type Authenticate struct {
 	Identity
 	Topic, OSVersion, BuildVersion, ProductName, Model, ModelName string
 
-	AccessRights int    // of the enrolment profile, if its URL tells; Apple's bits
-	Renewal      string // the order that replaced the enrolment profile, if its URL tells
-	Road         string // by which it got its certificate, if this server issued it
-	Invitation   string // and the invitation's id
+	AccessRights int           // of the enrolment profile, if its URL tells; Apple's bits
+	Renewal      string        // the order that replaced the enrolment profile, if its URL tells
+	Road         string        // by which it got its certificate, if this server issued it
+	Invitation   string        // and the invitation's id
+	Person       domain.Person // who signed in to bring it
 
 	Certificate Certificate
 	Rest        json.RawMessage
@@ -62,12 +63,20 @@ func (d Device) Authenticate(m Authenticate, at time.Time) ([]domain.Event, erro
 		Generation: generation, Renewal: renewal, Topic: m.Topic, Certificate: m.Certificate.Fingerprint,
 		OSVersion: m.OSVersion, BuildVersion: m.BuildVersion, ProductName: m.ProductName,
 		Model: m.Model, ModelName: m.ModelName, AccessRights: m.AccessRights, Road: m.Road, Invitation: m.Invitation,
-		Identity: m.Identity, Rest: rest, Secrets: secrets,
+		Identity: m.Identity, Person: d.brought(m), Rest: rest, Secrets: secrets,
 	})
 	if d.Certificate == "" {
 		events = append(events, IdentityPinned{m.Certificate.Fingerprint, m.Certificate.NotAfter, m.Certificate.Serial})
 	}
 	return events, nil
+}
+
+// brought returns who brings the device. Whoever did brings it again when it asks again with the same certificate.
+func (d Device) brought(m Authenticate) domain.Person {
+	if m.Person == (domain.Person{}) && m.Certificate.Fingerprint == d.spokesman() {
+		return d.Person
+	}
+	return m.Person
 }
 
 // repeats reports whether the message is the last Authenticate once more. One that renews is known by the

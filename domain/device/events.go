@@ -63,6 +63,7 @@ type Authenticated struct {
 	Road         string          `json:",omitempty"` // by which it got the certificate that it comes with, if this server issued it
 	Invitation   string          `json:",omitempty"` // and the invitation's id
 	Identity     Identity        `seal:"personal" json:",omitzero"`
+	Person       domain.Person   `seal:"personal" json:",omitzero"`  // who signed in to bring it, if somebody did
 	Rest         json.RawMessage `seal:"personal" json:",omitempty"` // keys that nobody knows today
 	// Secrets is what was cut out of Rest, by path, for it calls itself a secret.
 	Secrets map[string]json.RawMessage `seal:"secret" json:",omitempty"`

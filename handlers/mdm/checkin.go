@@ -101,13 +101,27 @@ func (d *Door) authenticate(r *request) (answer, error) {
 		return answer{}, err
 	}
 	message.Road, message.Invitation = bound.State.Road, bound.State.Of
+	if message.Person, err = d.broughtBy(r, bound.State.Ticket); err != nil {
+		return answer{}, err
+	}
 	change, err := d.Devices.Update(r.ctx, r.sender.device, d.keeping(r, true), func(dev device.Device, at time.Time) ([]domain.Event, error) {
 		return dev.Authenticate(message, at)
 	})
 	if err == nil && d.Admitted != nil && message.Invitation != "" && !change.State.Renewing {
 		err = d.Admitted(r.ctx, r.sender.device, message.Invitation) // before the answer: a device that gets none asks again
 	}
+	if err == nil && message.Person != (domain.Person{}) {
+		err = d.Visitors.Forget(r.ctx, bound.State.Ticket)
+	}
 	return kept, err
+}
+
+// broughtBy returns who signed in to get the challenge by which a device came; nobody if nobody did.
+func (d *Door) broughtBy(r *request, ticket string) (domain.Person, error) {
+	if d.Visitors == nil || ticket == "" {
+		return domain.Person{}, nil
+	}
+	return d.Visitors.Person(r.ctx, ticket)
 }
 
 // What the CheckInURL of an enrolment profile of ours may tell in its query: the rights that the profile grants, and

@@ -66,6 +66,9 @@ type Door struct {
 	Bulk         Bodies       // of orders to many devices; needed where there are such
 	Declarations Declarations // what channels are to have; no declarations for anybody if nil
 
+	// Visitors know who signed in to bring a device; nobody did if nil.
+	Visitors Visitors
+
 	// Admitted is told of a device that comes in by an invitation, before it is answered, and again if it asks again; nobody is if nil.
 	Admitted func(ctx context.Context, device, invitation string) error
 
@@ -92,6 +95,12 @@ type Door struct {
 	polls    *polls
 	messages bodies
 	places   *places
+}
+
+// Visitors know who signed in to get a challenge, until the device that came by it has said so itself.
+type Visitors interface {
+	Person(ctx context.Context, ticket string) (domain.Person, error)
+	Forget(ctx context.Context, ticket string) error
 }
 
 // Nobody is the state of a stranger: nothing follows from what strangers did before.
