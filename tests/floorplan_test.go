@@ -115,6 +115,7 @@ var libraries = map[string][]string{
 	"software.sslmate.com/src/go-pkcs12":            {"handlers/cms"},
 	"github.com/smallstep/scep":                     {"handlers/scep", "handlers/mdm/mdmtest"},
 	"github.com/micromdm/scep/v2":                   {"handlers/scep"}, // plays a client in tests
+	"github.com/coreos/go-oidc/v3":                  {"handlers/enroll"},
 	"zombiezen.com/go/sqlite":                       {"eventstore/embedded", "eventstore/seal", "projections"},
 	"modernc.org/sqlite":                            {"eventstore/embedded", "eventstore/seal", "projections"},
 	"github.com/klauspost/compress":                 {"eventstore/embedded", "eventstore/seal", "tests/dictionary"},

@@ -105,6 +105,9 @@ func (s *server) mountEnrolment(e *echo.Echo) error {
 	if door.Built, err = s.built(); err != nil {
 		return err
 	}
+	if door.OIDC, err = s.organisation(); err != nil {
+		return err
+	}
 	door.Mount(e)
 	return nil
 }

@@ -48,7 +48,7 @@ func (d *Door) byAccount(c echo.Context) error {
 		return d.challenge(c)
 	}
 	t, err := d.Links.read(token, "account", d.Now())
-	if err != nil || t.Mode != c.Param("mode") {
+	if err != nil || t.Mode != c.Param("mode") || d.OIDC.on(enrollment.Account) && t.Issuer == "" {
 		return d.challenge(c)
 	}
 	device, err := d.accountDevice(c)
@@ -56,7 +56,7 @@ func (d *Door) byAccount(c echo.Context) error {
 		return err
 	}
 	return d.give(c, handlers.Wish{
-		Pass: handlers.Pass{Invitation: t.Invitation, Road: enrollment.Account, Device: device, Once: true, Lasts: accountTime},
+		Pass: handlers.Pass{Invitation: t.Invitation, Road: enrollment.Account, Device: device, Person: t.person(), Once: true, Lasts: accountTime},
 		Mode: mode, Account: t.Account,
 	}, true)
 }
@@ -90,7 +90,14 @@ func (d *Door) signInPage(c echo.Context) error {
 	if c.Param("mode") != d.Account || d.Account == "" {
 		return echo.ErrNotFound
 	}
-	return d.show(c, http.StatusOK, sheet{Title: "Sign in", SignIn: true, Mode: d.Account, Account: c.QueryParam("user-identifier")})
+	if d.OIDC.on(enrollment.Account) {
+		return d.beginForAccount(c)
+	}
+	s := sheet{Title: "Sign in", SignIn: true, Mode: d.Account, Account: c.QueryParam("user-identifier")}
+	if d.OIDC != nil {
+		s.OIDC = "/enroll/account/" + d.Account + "/sign-in/organisation?" + url.Values{"user-identifier": {s.Account}}.Encode()
+	}
+	return d.show(c, http.StatusOK, s)
 }
 
 // signIn sends the device back to where it came from, with a token that says who signed in.
@@ -98,11 +105,18 @@ func (d *Door) signIn(c echo.Context) error {
 	if c.Param("mode") != d.Account || d.Account == "" {
 		return echo.ErrNotFound
 	}
+	if d.OIDC.on(enrollment.Account) {
+		return d.trouble(c, errOnlyOIDC())
+	}
 	account, err := d.signedIn(c)
 	if err != nil {
 		return d.trouble(c, err)
 	}
 	return finish(c, d.Links.issue(account))
+}
+
+func errOnlyOIDC() error {
+	return domain.WithHint(domain.Refusef(domain.Forbidden, "devices come in here when somebody signs in, and not otherwise"), "begin again on the device")
 }
 
 // finish ends the web session of a device with a token. Source: Apple, "Implementing the simple authentication flow".

@@ -77,9 +77,24 @@ func (d *Door) automated(c echo.Context) error {
 	if first := d.first(m); first != nil {
 		return c.JSON(http.StatusForbidden, first)
 	}
+	if d.OIDC.on(enrollment.ADE) || strings.HasSuffix(c.Path(), "/sign-in") {
+		return d.automatedBySignIn(c, m)
+	}
 	return d.give(c, handlers.Wish{
 		Pass: handlers.Pass{Invitation: id, Road: enrollment.ADE, Device: d.Pseudonyms.Device(m.UDID), Once: true, Lasts: time.Hour},
 	}, true)
+}
+
+// automatedBySignIn has somebody sign in on a device in Setup Assistant, which shows a web page if it came by
+// configuration_web_url, and cannot otherwise.
+func (d *Door) automatedBySignIn(c echo.Context, m machine) error {
+	if c.Request().Method == http.MethodPost {
+		return domain.WithHint(domain.Refusef(domain.Forbidden, "devices come in here when somebody signs in, and not otherwise"),
+			"give "+d.address("/enroll/ade/sign-in")+" as configuration_web_url in the device's enrolment profile")
+	}
+	f := newFlow(enrollment.ADE, d.Now())
+	f.Device = d.Pseudonyms.Device(m.UDID)
+	return d.begin(c, f)
 }
 
 // deviceMessage returns what a device has signed: the body, or a header.

@@ -10,6 +10,8 @@
 //	                                                       (without one only where Built tells who is a device of Apple's)
 //	GET  /.well-known/com.apple.remotemanagement  service discovery of account-driven enrolment
 //	POST /enroll/account/{byod|adde}              and the enrolment
+//	GET  /enroll/sign-in, /enroll/ade/sign-in     to the organisation's own sign-in, which comes back to /enroll/callback
+//	GET  /enroll/signed-in                        the page of whoever has signed in
 //	GET  /MDMServiceConfig                        for Apple Configurator
 //
 // Each ends in the same decision: an invitation lets a key in, or does not, when the device asks for its certificate.
@@ -45,6 +47,7 @@ type Door struct {
 	Now         func() time.Time
 
 	Built    []*x509.Certificate // what certificates that devices are built with chain to; any signer is taken, and said to be unproven, if empty
+	OIDC     *OIDC               // the organisation's own sign-in; none if nil
 	Account  string              // "byod" or "adde": what account-driven enrolment brings; none if empty
 	OSAtOnce *RequiredOS         // what devices must run before they come in by Automated Device Enrollment
 	SSO      *PlatformSSO        // what Macs must set up before
@@ -81,6 +84,7 @@ func (d *Door) Mount(e *echo.Echo) {
 	all.POST("/enroll/account/:mode", d.byAccount, message)
 	all.GET("/enroll/account/:mode/sign-in", d.signInPage)
 	all.POST("/enroll/account/:mode/sign-in", d.signIn, handlers.Limit(4<<10))
+	d.mountSignIn(all)
 	all.GET("/MDMServiceConfig", d.serviceConfig)
 	all.GET("/enroll/anchors", d.anchors)
 	all.GET("/enroll/trust.mobileconfig", d.trust)
@@ -93,7 +97,7 @@ func private(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set("Cache-Control", "no-store")
 		h.Set("Referrer-Policy", "no-referrer") // addresses here hold keys
 		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self' 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+		h.Set("Content-Security-Policy", policy)
 		return next(c)
 	}
 }

@@ -26,6 +26,7 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/catalog"
+	"github.com/rollcall-mdm/rollcall/domain/challenge"
 	"github.com/rollcall-mdm/rollcall/domain/enrollment"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
 	"github.com/rollcall-mdm/rollcall/eventstore"
@@ -34,6 +35,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/handlers"
 	"github.com/rollcall-mdm/rollcall/handlers/cms"
 	"github.com/rollcall-mdm/rollcall/handlers/enroll"
+	"github.com/rollcall-mdm/rollcall/handlers/enroll/oidctest"
 )
 
 var (
@@ -106,9 +108,13 @@ type house struct {
 	chain  []*x509.Certificate
 	topic  string
 	output bytes.Buffer
+	given  *eventstore.Repository[challenge.Challenge, domain.Event]
+	log    eventstore.Log
+	codec  *seal.Codec[domain.Event]
+	issuer *oidctest.Issuer // the organisation's sign-in, if there is one
 }
 
-func build(t *testing.T) *house {
+func build(t *testing.T, more ...func(*house)) *house {
 	t.Helper()
 	log, err := embedded.Open(t.Context(), filepath.Join(t.TempDir(), "log.db"), embedded.Options{})
 	if err != nil {
@@ -120,11 +126,13 @@ func build(t *testing.T) *house {
 	invitations := &eventstore.Repository[enrollment.Invitation, domain.Event]{
 		Log: log, Codec: codec, Kind: enrollment.Kind, Fold: enrollment.Invitation.Evolve, Now: h.clock,
 	}
+	h.given = &eventstore.Repository[challenge.Challenge, domain.Event]{Log: log, Codec: codec, Kind: challenge.Kind, Fold: challenge.Challenge.Evolve, Now: h.clock}
+	h.log, h.codec = log, codec
 	signer := issue(t, "Rollcall", false, nil)
 	const url = "https://mdm.example.com"
 	h.door = &enroll.Door{
 		Enrolments: &handlers.Enrolments{
-			Invitations: invitations, Challenges: &handlers.Challenges{Key: [32]byte{1}, Invitations: invitations, Now: h.clock},
+			Invitations: invitations, Challenges: &handlers.Challenges{Key: [32]byte{1}, Invitations: invitations, Given: h.given, Now: h.clock},
 			Topic: func(context.Context) (string, error) {
 				if h.topic == "" {
 					return "", domain.Refusef(domain.Conflict, "there is no push certificate")
@@ -143,6 +151,9 @@ func build(t *testing.T) *house {
 		Links: &enroll.Links{URL: url, Key: [32]byte{2}}, Operators: h.introduce, Now: h.clock, Log: slog.New(slog.NewTextHandler(&h.output, nil)),
 	}
 	h.web.HTTPErrorHandler = handlers.ErrorHandler(h.door.Log)
+	for _, change := range more {
+		change(h)
+	}
 	h.door.Mount(h.web)
 	h.apple = issue(t, "Apple Root CA", true, nil)
 	middle := issue(t, "Apple iPhone Device CA", true, &h.apple)

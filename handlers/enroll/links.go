@@ -43,29 +43,45 @@ type ticket struct {
 	For        string `json:"f"` // the step that it is good for
 	Invitation string `json:"i"`
 	Account    string `json:"a,omitempty"` // who signed in
+	Name       string `json:"n,omitempty"` // and what the issuer says of that person
+	Subject    string `json:"s,omitempty"`
+	Issuer     string `json:"o,omitempty"`
 	Mode       string `json:"m,omitempty"`
 	Device     string `json:"d,omitempty"` // pseudonym of the device, where it is known
 	Until      int64  `json:"u"`           // seconds since 1970
 }
 
+// person is who signed in.
+func (t ticket) person() domain.Person {
+	return domain.Person{Account: t.Account, Name: t.Name, Subject: t.Subject, Issuer: t.Issuer}
+}
+
 // issue writes a ticket under a keyed hash.
-func (l *Links) issue(t ticket) string {
-	text, err := json.Marshal(t)
+func (l *Links) issue(t ticket) string { return l.signed("ticket", t) }
+
+// signed writes what is to come back for a purpose, under a keyed hash.
+func (l *Links) signed(purpose string, v any) string {
+	text, err := json.Marshal(v)
 	if err != nil {
-		panic("enroll: a ticket cannot be written: " + err.Error()) // it holds texts and a number
+		panic("enroll: a ticket cannot be written: " + err.Error()) // it holds texts and numbers
 	}
-	return base64.RawURLEncoding.EncodeToString(append(text, l.hash("ticket", text)[:16]...))
+	return base64.RawURLEncoding.EncodeToString(append(text, l.hash(purpose, text)[:16]...))
+}
+
+// readSigned reads what was signed here for a purpose, and reports whether it was.
+func (l *Links) readSigned(purpose, text string, v any) bool {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(raw) < 16 {
+		return false
+	}
+	body, hash := raw[:len(raw)-16], raw[len(raw)-16:]
+	return hmac.Equal(hash, l.hash(purpose, body)[:16]) && json.Unmarshal(body, v) == nil
 }
 
 // read returns a ticket that was issued here for this step and is good now.
 func (l *Links) read(text, step string, now time.Time) (ticket, error) {
 	var t ticket
-	raw, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || len(raw) < 16 {
-		return t, errTicket()
-	}
-	body, hash := raw[:len(raw)-16], raw[len(raw)-16:]
-	if !hmac.Equal(hash, l.hash("ticket", body)[:16]) || json.Unmarshal(body, &t) != nil || t.For != step {
+	if !l.readSigned("ticket", text, &t) || t.For != step {
 		return ticket{}, errTicket()
 	}
 	if now.Unix() >= t.Until {

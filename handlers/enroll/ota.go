@@ -23,11 +23,17 @@ func (d *Door) overTheAir(c echo.Context) error {
 	if err != nil {
 		return d.trouble(c, err)
 	}
+	return d.beginOverTheAir(c, ticket{Invitation: id})
+}
+
+// beginOverTheAir gives it to whoever may have it by a ticket.
+func (d *Door) beginOverTheAir(c echo.Context, t ticket) error {
+	t.For, t.Until = "ota", d.Now().Add(overTheAirTime).Unix()
 	head := d.Enrolments.Head()
 	head.Identifier += ".service"
 	p, err := profile.Service{
 		Head: head, URL: strings.TrimRight(d.Enrolments.URL, "/") + "/enroll/ota", PlainHTTP: d.Enrolments.PlainHTTP,
-		Challenge: d.Links.issue(ticket{For: "ota", Invitation: id, Until: d.Now().Add(overTheAirTime).Unix()}),
+		Challenge: d.Links.issue(t),
 	}.Profile()
 	if err != nil {
 		return err
@@ -54,7 +60,7 @@ func (d *Door) answerOverTheAir(c echo.Context) error {
 		return domain.Refusef(domain.Invalid, "the device does not say its UDID")
 	}
 	ctx := c.Request().Context()
-	pass := handlers.Pass{Invitation: t.Invitation, Road: enrollment.OTA, Device: d.Pseudonyms.Device(m.UDID), Once: true, Lasts: overTheAirTime}
+	pass := handlers.Pass{Invitation: t.Invitation, Road: enrollment.OTA, Device: d.Pseudonyms.Device(m.UDID), Person: t.person(), Once: true, Lasts: overTheAirTime}
 	whose, ours, err := d.Issued(ctx, m.signer)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package enroll
 import (
 	"bytes"
 	_ "embed"
+	"errors"
 	"html/template"
 	"net/http"
 	"strings"
@@ -34,6 +35,8 @@ type sheet struct {
 	SignIn       bool   // for an account
 	Account      string // that somebody wants to sign in with
 	Mode         string
+	OIDC         string // where the organisation's own sign-in begins; nowhere if empty
+	Person       string // who has signed in
 }
 
 func (d *Door) show(c echo.Context, status int, s sheet) error {
@@ -47,6 +50,12 @@ func (d *Door) show(c echo.Context, status int, s sheet) error {
 
 // trouble shows a person why something did not work.
 func (d *Door) trouble(c echo.Context, err error) error {
+	if errors.Is(err, errAway) {
+		return d.show(c, http.StatusServiceUnavailable, sheet{
+			Title: "This did not work", Trouble: "The sign-in of your organisation cannot be reached at present",
+			Hint: "try again in a while; with a link or a code that you were given you can go on at " + d.address("/enroll"),
+		})
+	}
 	p := handlers.Explain(c.Request().Context(), err)
 	return d.show(c, handlers.Status(err), sheet{Title: "This did not work", Trouble: p.Message, Hint: p.Hint})
 }
@@ -55,7 +64,11 @@ func (d *Door) trouble(c echo.Context, err error) error {
 func (d *Door) welcome(c echo.Context) error {
 	code := strings.TrimSpace(c.QueryParam("code"))
 	if code == "" {
-		return d.show(c, http.StatusOK, sheet{Title: "Enrol this device", Ask: true})
+		s := sheet{Title: "Enrol this device", Ask: true}
+		if d.OIDC != nil {
+			s.OIDC = "/enroll/sign-in"
+		}
+		return d.show(c, http.StatusOK, s)
 	}
 	if _, rest, found := strings.Cut(code, "/enroll/"); found { // the whole link was pasted
 		code = rest
@@ -82,16 +95,19 @@ func (d *Door) open(c echo.Context, road string) (id string, i enrollment.Invita
 // invited shows the page of an invitation.
 func (d *Door) invited(c echo.Context) error {
 	id, i, err := d.open(c, enrollment.Profile)
-	plain := err == nil
 	if r, is := domain.Refused(err); is && r.Reason == domain.Forbidden && d.Links.opens(id, c.Param("key")) {
 		err = i.Open(enrollment.OTA, d.Now())
 	}
 	if err != nil {
 		return d.trouble(c, err)
 	}
-	s := sheet{Title: "Enrol this device", Invitation: i.Name}
-	base := "/enroll/" + id + "/" + c.Param("key")
-	if plain {
+	return d.offer(c, i, "/enroll/"+id+"/"+c.Param("key"), "")
+}
+
+// offer shows what an invitation brings, and where: below the path base.
+func (d *Door) offer(c echo.Context, i enrollment.Invitation, base, who string) error {
+	s := sheet{Title: "Enrol this device", Invitation: i.Name, Person: who}
+	if i.Open(enrollment.Profile, d.Now()) == nil {
 		s.Profile = base + "/profile" + suffix
 	}
 	if i.Open(enrollment.OTA, d.Now()) == nil {
