@@ -49,51 +49,68 @@ const deviceInfo = "X-Apple-Aspen-Deviceinfo"
 // automated answers a device in Setup Assistant, or a Mac that renews its enrolment: with its profile, or with what it has
 // to do before.
 func (d *Door) automated(c echo.Context) error {
-	message, err := deviceMessage(c)
+	m, err := d.machine(c)
 	if err != nil {
 		return err
 	}
-	m, err := readMachine(message)
+	signsIn := d.OIDC.on(enrollment.ADE) || strings.HasSuffix(c.Path(), "/sign-in")
+	id, err := d.automatedBy(c, signsIn)
 	if err != nil {
 		return err
-	}
-	ctx := c.Request().Context()
-	if err := d.prove(ctx, m); err != nil {
-		return err
-	}
-	if m.UDID == "" || m.Serial == "" {
-		return domain.Refusef(domain.Invalid, "the device does not say its UDID and its serial number")
-	}
-	id := enrollment.Default
-	switch {
-	case c.Param("id") != "":
-		if id, _, err = d.open(c, enrollment.ADE); err != nil {
-			return err
-		}
-	case len(d.Built) == 0: // anybody can say that he is a device
-		return domain.WithHint(domain.Refusef(domain.Forbidden, "this address is open only where it can be told who is a device of Apple's"),
-			"set --apple-device-ca, or use the address of an invitation: /enroll/ade/ID/KEY")
 	}
 	if first := d.first(m); first != nil {
 		return c.JSON(http.StatusForbidden, first)
 	}
-	if d.OIDC.on(enrollment.ADE) || strings.HasSuffix(c.Path(), "/sign-in") {
-		return d.automatedBySignIn(c, m)
+	device := d.Pseudonyms.Device(m.UDID)
+	if signsIn {
+		return d.automatedBySignIn(c, id, device)
 	}
 	return d.give(c, handlers.Wish{
-		Pass: handlers.Pass{Invitation: id, Road: enrollment.ADE, Device: d.Pseudonyms.Device(m.UDID), Once: true, Lasts: time.Hour},
+		Pass: handlers.Pass{Invitation: id, Road: enrollment.ADE, Device: device, Once: true, Lasts: time.Hour},
 	}, true)
+}
+
+// machine reads what a device in Setup Assistant tells of itself, and makes sure of it as far as it can.
+func (d *Door) machine(c echo.Context) (machine, error) {
+	message, err := deviceMessage(c)
+	if err != nil {
+		return machine{}, err
+	}
+	m, err := readMachine(message)
+	if err == nil {
+		err = d.prove(c.Request().Context(), m)
+	}
+	if err == nil && (m.UDID == "" || m.Serial == "") {
+		err = domain.Refusef(domain.Invalid, "the device does not say its UDID and its serial number")
+	}
+	return m, err
+}
+
+// automatedBy returns the invitation by which a device in Setup Assistant comes: that of the address, that of those who
+// sign in, or the default one where devices are known for Apple's.
+func (d *Door) automatedBy(c echo.Context, signsIn bool) (id string, err error) {
+	switch {
+	case c.Param("id") != "":
+		id, _, err = d.open(c, enrollment.ADE)
+		return id, err
+	case signsIn:
+		return d.OIDC.Invitation, nil
+	case len(d.Built) == 0: // anybody can say that he is a device
+		return "", domain.WithHint(domain.Refusef(domain.Forbidden, "this address is open only where it can be told who is a device of Apple's"),
+			"set --apple-device-ca, or use the address of an invitation: /enroll/ade/ID/KEY")
+	}
+	return enrollment.Default, nil
 }
 
 // automatedBySignIn has somebody sign in on a device in Setup Assistant, which shows a web page if it came by
 // configuration_web_url, and cannot otherwise.
-func (d *Door) automatedBySignIn(c echo.Context, m machine) error {
+func (d *Door) automatedBySignIn(c echo.Context, id, device string) error {
 	if c.Request().Method == http.MethodPost {
 		return domain.WithHint(domain.Refusef(domain.Forbidden, "devices come in here when somebody signs in, and not otherwise"),
 			"give "+d.address("/enroll/ade/sign-in")+" as configuration_web_url in the device's enrolment profile")
 	}
-	f := newFlow(enrollment.ADE, d.Now())
-	f.Device = d.Pseudonyms.Device(m.UDID)
+	f := d.newFlow(enrollment.ADE)
+	f.Invitation, f.Device = id, device
 	return d.begin(c, f)
 }
 

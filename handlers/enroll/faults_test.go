@@ -149,7 +149,7 @@ func TestTheIssuerIsAway(t *testing.T) {
 		t.Errorf("the log says so %d times, want once: %s", n, h.output.String())
 	}
 	h.profileOf(b.get(h.link("default") + "/profile.mobileconfig"))
-	h.profileOf(h.ask(http.MethodPost, "/enroll/ade", h.told(phone)))
+	h.profileOf(h.ask(http.MethodPost, strings.Replace(h.link("default"), "/enroll/", "/enroll/ade/", 1), h.told(phone)))
 	h.issuer.Set(func(i *oidctest.Issuer) { i.Down = false })
 	h.now = noon.Add(3 * time.Second)
 	if rec := b.get(b.goes(b.get("/enroll/sign-in"))); rec.Code != http.StatusSeeOther {

@@ -15,13 +15,14 @@ import (
 
 // A flow is a sign-in under way: the browser carries it in a cookie that nobody else can make, and no script can read.
 type flow struct {
-	State    string `json:"s"`           // comes back from the issuer
-	Nonce    string `json:"n"`           // comes back in the ID token
-	Verifier string `json:"v"`           // of PKCE
-	Road     string `json:"r"`           // on which the person comes
-	Device   string `json:"d,omitempty"` // pseudonym, where the device has told
-	Hint     string `json:"h,omitempty"` // the account that the device was given
-	Until    int64  `json:"u"`           // seconds since 1970
+	State      string `json:"s"`           // comes back from the issuer
+	Nonce      string `json:"n"`           // comes back in the ID token
+	Verifier   string `json:"v"`           // of PKCE
+	Road       string `json:"r"`           // on which the person comes
+	Invitation string `json:"i"`           // by which
+	Device     string `json:"d,omitempty"` // pseudonym, where the device has told
+	Hint       string `json:"h,omitempty"` // the account that the device was given
+	Until      int64  `json:"u"`           // seconds since 1970
 }
 
 // The cookies, and how long they are good.
@@ -32,8 +33,11 @@ const (
 	visitorTime   = time.Hour
 )
 
-func newFlow(road string, now time.Time) flow {
-	return flow{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Road: road, Until: now.Add(flowTime).Unix()}
+func (d *Door) newFlow(road string) flow {
+	return flow{
+		State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Road: road, Invitation: d.OIDC.Invitation,
+		Until: d.Now().Add(flowTime).Unix(),
+	}
 }
 
 // setCookie gives the browser a cookie; one that lasts no time is taken away.

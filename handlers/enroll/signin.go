@@ -18,7 +18,7 @@ func (d *Door) mountSignIn(all *echo.Group) {
 	if d.OIDC == nil {
 		return
 	}
-	all.GET("/enroll/sign-in", func(c echo.Context) error { return d.begin(c, newFlow(enrollment.Profile, d.Now())) })
+	all.GET("/enroll/sign-in", func(c echo.Context) error { return d.begin(c, d.newFlow(enrollment.Profile)) })
 	all.GET("/enroll/ade/sign-in", d.automated)
 	all.GET("/enroll/account/:mode/sign-in/organisation", d.beginForAccount)
 	all.GET("/enroll/callback", d.callback)
@@ -29,7 +29,7 @@ func (d *Door) mountSignIn(all *echo.Group) {
 
 // begin sends somebody to sign in, if he could come in afterwards.
 func (d *Door) begin(c echo.Context, f flow) error {
-	if _, err := d.openTo(c, f.Road); err != nil {
+	if err := d.openTo(c, f); err != nil {
 		return d.trouble(c, err)
 	}
 	where, err := d.OIDC.address(c.Request().Context(), f)
@@ -40,16 +40,16 @@ func (d *Door) begin(c echo.Context, f flow) error {
 	return c.Redirect(http.StatusFound, where)
 }
 
-// openTo returns the invitation by which those come who sign in, if it is open on a road.
-func (d *Door) openTo(c echo.Context, road string) (enrollment.Invitation, error) {
-	i, _, err := d.Invitations.Load(c.Request().Context(), d.OIDC.Invitation)
+// openTo refuses whoever signs in if the invitation by which he comes is not open on his road.
+func (d *Door) openTo(c echo.Context, f flow) error {
+	i, _, err := d.Invitations.Load(c.Request().Context(), f.Invitation)
 	if err == nil {
-		err = i.Open(road, d.Now())
+		err = i.Open(f.Road, d.Now())
 	}
-	if _, refused := domain.Refused(err); refused && road == enrollment.Profile && i.Open(enrollment.OTA, d.Now()) == nil {
+	if _, refused := domain.Refused(err); refused && f.Road == enrollment.Profile && i.Open(enrollment.OTA, d.Now()) == nil {
 		err = nil // the over-the-air road begins on the same page
 	}
-	return i, err
+	return err
 }
 
 // beginForAccount sends the user of a device in Settings to sign in.
@@ -57,7 +57,7 @@ func (d *Door) beginForAccount(c echo.Context) error {
 	if c.Param("mode") != d.Account || d.Account == "" {
 		return echo.ErrNotFound
 	}
-	f := newFlow(enrollment.Account, d.Now())
+	f := d.newFlow(enrollment.Account)
 	f.Hint = plain(c.QueryParam("user-identifier"))
 	return d.begin(c, f)
 }
@@ -73,7 +73,7 @@ func (d *Door) callback(c echo.Context) error {
 		who, err = d.OIDC.person(c.Request().Context(), f, c.QueryParam("code"))
 	}
 	if err == nil {
-		_, err = d.openTo(c, f.Road)
+		err = d.openTo(c, f)
 	}
 	if err == nil {
 		err = d.arrive(c, f, who)
@@ -97,7 +97,7 @@ func (d *Door) answered(c echo.Context) error {
 
 // arrive is what comes of having signed in: a page, a profile, or the way back into Settings.
 func (d *Door) arrive(c echo.Context, f flow, who domain.Person) error {
-	t := d.ticketOf(who)
+	t := d.ticketOf(f, who)
 	switch f.Road {
 	case enrollment.ADE:
 		return d.give(c, handlers.Wish{
@@ -116,9 +116,9 @@ func (d *Door) arrive(c echo.Context, f flow, who domain.Person) error {
 }
 
 // ticketOf is what whoever has signed in carries on.
-func (d *Door) ticketOf(who domain.Person) ticket {
+func (d *Door) ticketOf(f flow, who domain.Person) ticket {
 	return ticket{
-		For: "visit", Invitation: d.OIDC.Invitation, Until: d.Now().Add(visitorTime).Unix(),
+		For: "visit", Invitation: f.Invitation, Until: d.Now().Add(visitorTime).Unix(),
 		Account: who.Account, Name: who.Name, Subject: who.Subject, Issuer: who.Issuer,
 	}
 }

@@ -80,9 +80,14 @@ func TestSomebodySignsInInSetupAssistant(t *testing.T) {
 	if got := h.vouched(p); got.Person != ada(h) || got.Road != enrollment.ADE {
 		t.Errorf("the log says %+v", got)
 	}
-	h.profileOf(h.ask(http.MethodPost, "/enroll/ade", h.told(phone))) // without signing in, as long as nobody forbids it
+	h.invite("carts", enrollment.Terms{Name: "Carts", Roads: []string{enrollment.ADE}})
+	carts := strings.Replace(h.link("carts"), "/enroll/", "/enroll/ade/", 1)
+	h.profileOf(h.ask(http.MethodPost, carts, h.told(phone))) // without signing in, as long as nobody forbids it
 	h.door.OIDC.Only = []string{enrollment.ADE}
 	b.goes(b.get("/enroll/ade", header...))
+	if g := h.grant(h.profileOf(b.get(b.goes(b.get(carts, header...))))); g.Invitation != "carts" {
+		t.Errorf("by a link, somebody who signs in comes by the invitation %s", g.Invitation)
+	}
 	if rec := h.ask(http.MethodPost, "/enroll/ade", h.told(phone)); rec.Code != http.StatusForbidden || !strings.Contains(rec.Body.String(), "configuration_web_url") {
 		t.Errorf("without signing in: %d %s", rec.Code, rec.Body)
 	}
