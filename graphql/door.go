@@ -45,6 +45,7 @@ type Door struct {
 	PushCerts    *handlers.PushCerts
 	Invitations  *handlers.Invitations
 	Authority    Authority
+	Ends         func() []handlers.End          // certificates of files that the server depends on; none if nil
 	Link         func(invitation string) string // the address by which an invitation is used
 	Custody      Custody
 	Tokens       Tokens

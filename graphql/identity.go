@@ -98,6 +98,7 @@ func (t *types) identityFields() graphql.Fields {
 		"revokedAt":   get("", timeScalar, func(c identity) any { return c.RevokedAt }),
 		"because":     get("", t.revocation, func(c identity) any { return orNull(strings.ReplaceAll(c.Because, "-", "_")) }),
 		"reason":      text("Why it was revoked, in words.", func(c identity) string { return c.Reason }),
+		"overdueAt":   get("When somebody was told that it ends soon and no other one has come in its place.", timeScalar, func(c identity) any { return c.OverdueAt }),
 	}
 }
 
@@ -109,6 +110,7 @@ func (t *types) identityQueries() graphql.Fields {
 			"serial":        arg("Hex; colons and leading zeros do not count.", graphql.String),
 			"revoked":       arg("", graphql.Boolean),
 			"speaks":        arg("Whether a device speaks by it.", graphql.Boolean),
+			"overdue":       arg("Whether another one should have come in its place by now, and has not.", graphql.Boolean),
 		})), listIdentities),
 		"identityCertificate": oneAsOf(t.identityCertificate, "fingerprint", (*projections.Views).Certificate, func(c projections.Certificate, when moment) any { return identity{c, when} }),
 		"roots": root("Roots in force, the issuing one first.", many(t.root), asOf(), func(ctx context.Context, r *run, a args) (any, error) {
@@ -132,7 +134,7 @@ func listIdentities(ctx context.Context, r *run, a args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := projections.CertificateFilter{ExpiresBefore: a.moment("expiresBefore"), Serial: plainSerial(a.text("serial")), Revoked: a.flag("revoked"), Speaks: a.flag("speaks"), AsOf: when.at}
+	f := projections.CertificateFilter{ExpiresBefore: a.moment("expiresBefore"), Serial: plainSerial(a.text("serial")), Revoked: a.flag("revoked"), Speaks: a.flag("speaks"), Overdue: a.flag("overdue"), AsOf: when.at}
 	if id := a.text("device"); id != "" {
 		d, err := r.target(ctx, id)
 		if err != nil {

@@ -87,6 +87,8 @@ var permissions = map[string]permission{
 	"Query.identityCertificate":     read,
 	"Query.roots":                   read,
 	"Query.revocationList":          read,
+	"Query.certificateEnds":         read,
+	"CertificateEnd":                read,
 	"Mutation.invite":               change,
 	"Mutation.withdrawInvitation":   change,
 	"Mutation.revokeCertificate":    administer,

@@ -7,6 +7,7 @@ import (
 	"github.com/graphql-go/graphql"
 
 	"github.com/rollcall-mdm/rollcall/domain/pushcert"
+	"github.com/rollcall-mdm/rollcall/handlers"
 	"github.com/rollcall-mdm/rollcall/projections"
 )
 
@@ -86,7 +87,7 @@ func (t *types) pushCertificateFields() graphql.Fields {
 			if _, due := pushcert.Due(c.NotAfter, r.Now()); !due {
 				return nil, nil
 			}
-			return "make a request with this topic (requestPushCertificate), renew the same entry at https://identity.apple.com/pushcert, and import what Apple gives: a new entry would have a new topic, and its devices would have to enrol anew", nil
+			return handlers.Advice(handlers.EndsPush), nil
 		}),
 	}
 }

@@ -39,8 +39,9 @@ type types struct {
 	libraryProfile, libraryProfiles, profileVersion, finding *graphql.Object
 	managed, managedSpan                                     *graphql.Object
 
-	road, revocation                          *graphql.Enum
+	road, revocation, endKind                 *graphql.Enum
 	invitation, invitations, root             *graphql.Object
+	certificateEnd                            *graphql.Object
 	identityCertificate, identityCertificates *graphql.Object
 }
 
@@ -75,6 +76,7 @@ func newSchema() (graphql.Schema, error) {
 	t.makePushCertificates()
 	t.makeInvitation()
 	t.makeIdentity()
+	t.makeEnds()
 	return graphql.NewSchema(graphql.SchemaConfig{
 		Query:    t.object("Query", "What is, and what was.", t.queries),
 		Mutation: t.object("Mutation", "What is to be done. Only operators and administrators may.", t.mutations),
@@ -84,7 +86,7 @@ func newSchema() (graphql.Schema, error) {
 // queries are the roots of all questions.
 func (t *types) queries() graphql.Fields {
 	all := graphql.Fields{}
-	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.bulkQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.wantedQueries(), t.profileQueries(), t.custodyQueries(), t.escrowQueries(), t.pushCertificateQueries(), t.invitationQueries(), t.identityQueries(), t.roadQueries()} {
+	for _, some := range []graphql.Fields{t.deviceQueries(), t.commandQueries(), t.bulkQueries(), t.eventQueries(), t.serverQueries(), t.groupQueries(), t.declarationQueries(), t.wantedQueries(), t.profileQueries(), t.custodyQueries(), t.escrowQueries(), t.pushCertificateQueries(), t.invitationQueries(), t.identityQueries(), t.endQueries(), t.roadQueries()} {
 		for name, f := range some {
 			all[name] = f
 		}

@@ -45,6 +45,8 @@ func (c certificates) apply(tx Tx, r *record) error {
 			return err
 		}
 		return tx.Exec(`UPDATE certificates SET revoked = ?, because = ?, reason = ? WHERE fingerprint = ?`, r.position, e.Because, e.Reason, e.Fingerprint)
+	case certificate.RenewalOverdue:
+		return tx.Exec(`UPDATE certificates SET overdue = ? WHERE fingerprint = ?`, r.position, r.env.Stream.ID)
 	case authority.RootInstalled:
 		return c.root(tx, r, e)
 	case authority.RootRetired:

@@ -17,6 +17,7 @@ CREATE TABLE certificates (
   command     TEXT    NOT NULL, -- CommandUUID of the InstallProfile that brought it
   intended    INTEGER,          -- number of the device that it was issued for
   revoked     INTEGER,          -- position
+  overdue     INTEGER,          -- position at which somebody was told that no other one comes in its place
   because     TEXT,
   reason      TEXT
 );

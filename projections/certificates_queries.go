@@ -29,6 +29,7 @@ type Certificate struct {
 	RevokedAt   time.Time
 	Because     string
 	Reason      string
+	OverdueAt   time.Time // when somebody was told that no other one has come in its place
 	place       string
 }
 
@@ -38,6 +39,7 @@ type CertificateFilter struct {
 	ExpiresBefore time.Time
 	Revoked       *bool
 	Speaks        *bool // whether a device speaks by it
+	Overdue       *bool // whether another one should have come in its place, and did not
 	Fingerprint   string
 	Serial        string // hex, as it is stored: no leading zeros
 	AsOf          eventstore.Position
@@ -53,7 +55,8 @@ const certificateColumns = `SELECT c.fingerprint, c.serial, c.not_before, c.not_
 		(SELECT f.fingerprint FROM certificates f WHERE f.follows = c.fingerprint AND f.first <= ? ORDER BY f.first DESC LIMIT 1)),
 	c.command, (SELECT n.text FROM names n WHERE n.vocabulary = ? AND n.id = c.intended), d.text, s.time,
 	(SELECT COUNT(*) FROM certificate_clones k WHERE k.fingerprint = c.fingerprint AND k.position <= ?),
-	(SELECT t.time FROM timeline t WHERE t.position = c.revoked AND c.revoked <= ?), CASE WHEN c.revoked <= ? THEN c.because END, CASE WHEN c.revoked <= ? THEN c.reason END, c.place
+	(SELECT t.time FROM timeline t WHERE t.position = c.revoked AND c.revoked <= ?), CASE WHEN c.revoked <= ? THEN c.because END, CASE WHEN c.revoked <= ? THEN c.reason END, c.place,
+	(SELECT t.time FROM timeline t WHERE t.position = c.overdue AND c.overdue <= ?)
 	FROM certificates c LEFT JOIN certificate_pins p ON p.fingerprint = c.fingerprint AND p.since <= ? AND (p.until IS NULL OR p.until > ?)
 	LEFT JOIN names d ON d.vocabulary = ? AND d.id = p.device LEFT JOIN timeline s ON s.position = p.since`
 
@@ -121,6 +124,13 @@ func (f CertificateFilter) where(tx Tx) (where where, err error) {
 		where.and("(c.revoked IS NULL OR c.revoked > ?)", at)
 	}
 	switch {
+	case f.Overdue == nil:
+	case *f.Overdue:
+		where.and("c.overdue <= ? AND p.fingerprint IS NOT NULL", at)
+	default:
+		where.and("(c.overdue IS NULL OR c.overdue > ? OR p.fingerprint IS NULL)", at)
+	}
+	switch {
 	case f.Speaks == nil:
 	case *f.Speaks:
 		where.and("p.fingerprint IS NOT NULL")
@@ -132,13 +142,13 @@ func (f CertificateFilter) where(tx Tx) (where where, err error) {
 
 func certificatesAt(tx Tx, asOf eventstore.Position, where where, rest string, more ...any) (list []Certificate, err error) {
 	at := lastly(asOf)
-	args := append([]any{at, at, at, int64(devices), at, at, at, at, at, at, int64(devices)}, append(where.args, more...)...)
+	args := append([]any{at, at, at, int64(devices), at, at, at, at, at, at, at, int64(devices)}, append(where.args, more...)...)
 	err = tx.Query(certificateColumns+where.String()+rest, args, func(r Row) error {
 		list = append(list, Certificate{
 			Fingerprint: r.Text(0), Serial: r.Text(1), NotBefore: moment(r.Int(2)), NotAfter: moment(r.Int(3)), IssuedAt: moment(r.Int(4)),
 			Issuer: r.Text(5), PublicKey: r.Text(6), Session: r.Text(7), Road: r.Text(8), Invitation: r.Text(9), Follows: r.Text(10),
 			FollowedBy: r.Text(11), Command: r.Text(12), IntendedFor: r.Text(13), Device: r.Text(14), Since: moment(r.Int(15)), Clones: int(r.Int(16)),
-			RevokedAt: moment(r.Int(17)), Because: r.Text(18), Reason: r.Text(19), place: r.Text(20),
+			RevokedAt: moment(r.Int(17)), Because: r.Text(18), Reason: r.Text(19), place: r.Text(20), OverdueAt: moment(r.Int(21)),
 		})
 		return nil
 	})
@@ -186,14 +196,15 @@ func (v *Views) Roots(ctx context.Context, asOf eventstore.Position, when time.T
 type Ending struct {
 	First time.Time // when the first of all ends; zero if no device speaks by one whose end is known
 	Count int
+	Late  int // those whose renewal did not end in time
 }
 
 // Endings tells when the first certificate by which a device speaks ends, and how many do before a moment.
 func (v *Views) Endings(ctx context.Context, before time.Time) (e Ending, err error) {
 	err = v.read(ctx, func(tx Tx) error {
-		_, err := one(tx, `SELECT MIN(c.not_after), SUM(CASE WHEN c.not_after < ? THEN 1 ELSE 0 END) FROM certificate_pins p JOIN certificates c ON c.fingerprint = p.fingerprint
+		_, err := one(tx, `SELECT MIN(c.not_after), SUM(CASE WHEN c.not_after < ? THEN 1 ELSE 0 END), SUM(CASE WHEN c.overdue IS NULL THEN 0 ELSE 1 END) FROM certificate_pins p JOIN certificates c ON c.fingerprint = p.fingerprint
 			WHERE p.until IS NULL AND c.not_after > 0 AND c.revoked IS NULL`, []any{microseconds(before)},
-			func(r Row) { e = Ending{moment(r.Int(0)), int(r.Int(1))} })
+			func(r Row) { e = Ending{moment(r.Int(0)), int(r.Int(1)), int(r.Int(2))} })
 		return err
 	})
 	return e, err

@@ -167,7 +167,7 @@ var dumps = []telling{
 	{"invitations", `SELECT id, position, ` + actorText + `, name, roads, rights, uses, expires, grouping, note, withdrawn, reason FROM invitations`, 12},
 	{"invitation_keys", `SELECT invitation, position, road, public_key FROM invitation_keys`, 4},
 	{"certificates", `SELECT fingerprint, place, serial, not_before, not_after, first, issued, issuer, public_key, session, road, invitation, follows, command, ` +
-		named(devices, "intended") + `, revoked, because, reason FROM certificates`, 18},
+		named(devices, "intended") + `, revoked, because, reason, overdue FROM certificates`, 19},
 	{"certificate_pins", `SELECT fingerprint, ` + named(devices, "device") + `, since, until FROM certificate_pins`, 4},
 	{"certificate_clones", `SELECT fingerprint, position FROM certificate_clones`, 2},
 	{"roots", `SELECT fingerprint, since, until, issuing, issued, subject, not_before, not_after, source, algorithm FROM roots`, 10},

@@ -108,7 +108,7 @@ func certified(t *rapid.T, v *Views, asOf eventstore.Position, all *everything) 
 		t.Fatal(err)
 	}
 	all.Invitations = ways.Nodes()
-	for _, f := range []CertificateFilter{{}, {Device: "d1"}, {Revoked: &yes}, {Revoked: &no}, {Speaks: &yes}, {Speaks: &no}, {ExpiresBefore: noon.AddDate(0, 6, 0)}} {
+	for _, f := range []CertificateFilter{{}, {Device: "d1"}, {Revoked: &yes}, {Revoked: &no}, {Speaks: &yes}, {Speaks: &no}, {Overdue: &yes}, {Overdue: &no}, {Serial: "4711"}, {ExpiresBefore: noon.AddDate(0, 6, 0)}} {
 		f.AsOf = asOf
 		l, err := v.Certificates(ctx, f, Page{})
 		if err != nil {

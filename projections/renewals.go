@@ -3,6 +3,8 @@ package projections
 import (
 	"context"
 	"time"
+
+	"github.com/rollcall-mdm/rollcall/domain/device"
 )
 
 // A Renewal is a device whose certificate is to be followed by another one soon: two thirds of its life are over.
@@ -41,3 +43,36 @@ func (v *Views) Renewals(ctx context.Context, now time.Time, after string, most 
 	})
 	return list, err
 }
+
+// A Missed is a device that is enrolled and speaks by a certificate that ends soon, though another should have come by now.
+type Missed struct {
+	Device      string // pseudonym
+	Fingerprint string
+	NotAfter    time.Time
+	Tries       int // how often a renewed profile was ordered
+}
+
+// elsewhere is how long before its end a certificate is missed that nobody here can renew.
+const elsewhere = 30 * 24 * time.Hour
+
+// Missed lists up to most of those that nobody was told of yet. A certificate of this server's is missed when a sixth of its life is
+// left, half of the time that there was to renew it; one of another authority thirty days before its end.
+func (v *Views) Missed(ctx context.Context, now time.Time, most int) (list []Missed, err error) {
+	at := microseconds(now)
+	err = v.read(ctx, func(tx Tx) error {
+		return tx.Query(`SELECT d.text, c.fingerprint, c.not_after, (SELECT COUNT(*) FROM commands k WHERE k.device = p.device AND k.supersede_key = ? || c.fingerprint)
+			FROM certificates c JOIN certificate_pins p ON p.fingerprint = c.fingerprint AND p.until IS NULL JOIN names d ON d.vocabulary = ? AND d.id = p.device
+			JOIN fleet_spans s ON s.device = p.device AND s.until IS NULL AND s.status = ?
+			WHERE c.place < ? AND c.not_after > 0 AND c.overdue IS NULL AND c.revoked IS NULL
+			AND CASE WHEN c.issued IS NULL THEN c.not_after <= ? ELSE 6 * (c.not_after - ?) <= c.not_after - c.not_before END
+			ORDER BY c.place LIMIT ?`,
+			[]any{RenewalKey, int64(devices), string(device.StatusEnrolled), endPlace(now.Add(longestLife/6), ""), microseconds(now.Add(elsewhere)), at, most}, func(r Row) error {
+				list = append(list, Missed{Device: r.Text(0), Fingerprint: r.Text(1), NotAfter: moment(r.Int(2)), Tries: int(r.Int(3))})
+				return nil
+			})
+	})
+	return list, err
+}
+
+// longestLife is longer than any certificate of a device is good here.
+const longestLife = 1000 * 24 * time.Hour

@@ -38,6 +38,13 @@ func summariseIdentity(e domain.Event, s Scene) string {
 			what += ", by the invitation " + e.Invitation
 		}
 		return what
+	case certificate.RenewalOverdue:
+		return fmt.Sprintf("the certificate of %s ends on %s, and none has come in its place%s", s.target(), stamp(e.NotAfter), tried(e.Tries))
+	case authority.RootExpiring:
+		if e.Days == 0 {
+			return fmt.Sprintf("the root %s ended on %s: what it has issued is good no longer", short(e.Fingerprint), stamp(e.NotAfter))
+		}
+		return fmt.Sprintf("the root %s ends on %s, in %s or less, and so does all that it has issued", short(e.Fingerprint), stamp(e.NotAfter), days(e.Days))
 	case enrollment.Invited:
 		limits := ""
 		if e.Uses > 0 {
@@ -53,4 +60,12 @@ func summariseIdentity(e domain.Event, s Scene) string {
 		return fmt.Sprintf("the key %s was let in by the invitation %s (%s)", short(e.PublicKey), s.Declaration, e.Road)
 	}
 	return ""
+}
+
+// tried tells how often something was tried, after a comma.
+func tried(times int) string {
+	if times == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", though it was tried %d %s", times, plural(times, "time", "times"))
 }

@@ -45,6 +45,9 @@ func (w *world) certify(t *rapid.T) error {
 		issued.Follows, issued.Device, issued.Order = "c1d1", "d1", "O"
 	}
 	events, err := c.Issue(issued)
+	if rapid.IntRange(0, 3).Draw(t, "is late") == 0 {
+		events = c.Miss(certificate.RenewalOverdue{Device: c.Device, NotAfter: issued.NotAfter, Tries: 6})
+	}
 	if rapid.Bool().Draw(t, "bind") {
 		events, err = c.Bind("d1")
 	}
@@ -62,6 +65,9 @@ func (w *world) certify(t *rapid.T) error {
 // root lets somebody roll over, or retire a root.
 func (w *world) root(t *rapid.T) error {
 	name := fmt.Sprintf("root%d", rapid.IntRange(1, 3).Draw(t, "root"))
+	if rapid.IntRange(0, 3).Draw(t, "look how long it is good") == 0 {
+		return w.rule(w.authority.Warn(365, noon.AddDate(9, 3, 0)), nil)
+	}
 	if rapid.IntRange(0, 2).Draw(t, "retire") == 0 {
 		return w.rule(w.authority.Retire(name, "old"))
 	}

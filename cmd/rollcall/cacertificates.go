@@ -23,6 +23,7 @@ type certificateLine struct {
 	Follows     string     `json:"follows,omitempty"`
 	FollowedBy  string     `json:"followedBy,omitempty"`
 	Clones      int        `json:"clones,omitempty"`
+	OverdueAt   *time.Time `json:"overdueAt,omitempty"`
 	RevokedAt   *time.Time `json:"revokedAt,omitempty"`
 	Because     string     `json:"because,omitempty"`
 	Device      *holder    `json:"device,omitempty"`
@@ -46,12 +47,13 @@ func (h *holder) String() string {
 	return strings.TrimSpace(h.ID + " " + h.Name)
 }
 
-const certificateFields = `fingerprint serial issuer notAfter road follows followedBy clones revokedAt because device { id serialNumber name } intendedFor { id serialNumber name }`
+const certificateFields = `fingerprint serial issuer notAfter road follows followedBy clones overdueAt revokedAt because device { id serialNumber name } intendedFor { id serialNumber name }`
 
 type caCertificatesCmd struct {
 	served
 	Device   string `placeholder:"ID" help:"Those that this device speaks by, spoke by, or that were issued for it."`
 	Expiring int    `placeholder:"DAYS" help:"Those by which devices speak and that end within so many days."`
+	Overdue  bool   `help:"Those by which devices speak, that end soon, and in whose place another should have come by now."`
 	Revoked  bool   `help:"Those that were revoked."`
 	JSON     bool   `name:"json" help:"One JSON object a line, for programs."`
 }
@@ -64,6 +66,9 @@ func (c *caCertificatesCmd) Run(ctx context.Context) error {
 	}
 	if c.Revoked {
 		about["revoked"] = true
+	}
+	if c.Overdue {
+		about["overdue"] = true
 	}
 	list, err := c.certificates(ctx, about)
 	if err != nil {
@@ -95,8 +100,8 @@ func (s *served) certificates(ctx context.Context, about map[string]any) (all []
 				}
 			}
 		}
-		err := s.query(ctx, `query($device: ID, $before: Time, $speaks: Boolean, $revoked: Boolean, $serial: String, $after: String) {
-			identityCertificates(first: 200, after: $after, device: $device, expiresBefore: $before, speaks: $speaks, revoked: $revoked, serial: $serial) {
+		err := s.query(ctx, `query($device: ID, $before: Time, $speaks: Boolean, $revoked: Boolean, $overdue: Boolean, $serial: String, $after: String) {
+			identityCertificates(first: 200, after: $after, device: $device, expiresBefore: $before, speaks: $speaks, revoked: $revoked, overdue: $overdue, serial: $serial) {
 				nodes { `+certificateFields+` } pageInfo { hasNextPage endCursor } } }`, about, &told)
 		if err != nil {
 			return nil, err
@@ -130,6 +135,9 @@ func (c certificateLine) standing() string {
 		words = append(words, "revoked "+c.RevokedAt.Format(time.DateOnly)+" ("+c.Because+")")
 	case c.Device != nil:
 		words = append(words, "in use")
+		if c.OverdueAt != nil {
+			words = append(words, "not renewed in time")
+		}
 	case c.FollowedBy != "":
 		words = append(words, "followed by another")
 	case c.IntendedFor != nil:

@@ -15,6 +15,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
 	"github.com/rollcall-mdm/rollcall/eventstore/esdb"
+	"github.com/rollcall-mdm/rollcall/handlers"
 	"github.com/rollcall-mdm/rollcall/handlers/mdm"
 	"github.com/rollcall-mdm/rollcall/projections"
 )
@@ -138,16 +139,19 @@ func (m *metrics) serve(ctx context.Context, address string) error {
 
 // watch registers what is asked at the moment of a scrape: how far views are behind, and how many commands are in
 // which state.
-func (m *metrics) watch(views *projections.Views, now func() time.Time) {
+func (m *metrics) watch(views *projections.Views, now func() time.Time, ends func() []handlers.End) {
 	m.registry.MustRegister(&asked{
 		views:    views,
 		now:      now,
+		ends:     ends,
 		lag:      prometheus.NewDesc("rollcall_view_lag_events", "How many events a view is behind the log.", []string{"view"}, nil),
 		parked:   prometheus.NewDesc("rollcall_view_parked_streams", "Streams that a view could not digest.", []string{"view"}, nil),
 		commands: prometheus.NewDesc("rollcall_commands", "Commands by state.", []string{"state"}, nil),
 		expiry:   prometheus.NewDesc("rollcall_push_certificate_expires_seconds", "When a topic's push certificate ends, in seconds since 1970.", []string{"topic"}, nil),
 		first:    prometheus.NewDesc("rollcall_identity_expires_seconds", "When the first certificate by which a device speaks ends, in seconds since 1970.", nil, nil),
 		ending:   prometheus.NewDesc("rollcall_identities_ending", "Certificates by which devices speak that end within thirty days.", nil, nil),
+		late:     prometheus.NewDesc("rollcall_identities_overdue", "Certificates by which devices speak that end soon and were not renewed in time.", nil, nil),
+		other:    prometheus.NewDesc("rollcall_certificate_expires_seconds", "When a certificate ends that the server depends on, in seconds since 1970.", []string{"kind", "name"}, nil),
 	})
 }
 
@@ -155,7 +159,8 @@ type asked struct {
 	views                         *projections.Views
 	now                           func() time.Time
 	lag, parked, commands, expiry *prometheus.Desc
-	first, ending                 *prometheus.Desc
+	first, ending, late, other    *prometheus.Desc
+	ends                          func() []handlers.End
 }
 
 // Describe fulfils prometheus.Collector.
@@ -166,6 +171,8 @@ func (a *asked) Describe(ch chan<- *prometheus.Desc) {
 	ch <- a.expiry
 	ch <- a.first
 	ch <- a.ending
+	ch <- a.late
+	ch <- a.other
 }
 
 // Collect fulfils prometheus.Collector. What cannot be read now is absent from the scrape.
@@ -188,10 +195,33 @@ func (a *asked) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(a.expiry, prometheus.GaugeValue, float64(c.NotAfter.Unix()), c.Topic)
 		}
 	}
+	a.collectEnds(ctx, ch)
 	if e, err := a.views.Endings(ctx, a.now().Add(30*24*time.Hour)); err == nil {
 		ch <- prometheus.MustNewConstMetric(a.ending, prometheus.GaugeValue, float64(e.Count))
+		ch <- prometheus.MustNewConstMetric(a.late, prometheus.GaugeValue, float64(e.Late))
 		if !e.First.IsZero() {
 			ch <- prometheus.MustNewConstMetric(a.first, prometheus.GaugeValue, float64(e.First.Unix()))
 		}
+	}
+}
+
+// collectEnds tells when roots end, and what stands in files. Of two files with one name the first end counts.
+func (a *asked) collectEnds(ctx context.Context, ch chan<- prometheus.Metric) {
+	list := a.ends()
+	roots, err := a.views.Roots(ctx, projections.Now, a.now())
+	for _, r := range roots {
+		if err == nil {
+			list = append(list, handlers.End{Kind: handlers.EndsRoot, Name: r.Fingerprint, NotAfter: r.NotAfter})
+		}
+	}
+	first := map[[2]string]time.Time{}
+	for _, e := range list {
+		key := [2]string{e.Kind, e.Name}
+		if before, known := first[key]; !known || e.NotAfter.Before(before) {
+			first[key] = e.NotAfter
+		}
+	}
+	for key, end := range first {
+		ch <- prometheus.MustNewConstMetric(a.other, prometheus.GaugeValue, float64(end.Unix()), key[0], key[1])
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -65,6 +66,7 @@ type server struct {
 	authority *handlers.Authority
 	vouchers  *handlers.Challenges
 
+	spoken     *x509.Certificate // the server's own, of its TLS; nil without
 	enrolments *handlers.Enrolments
 	links      *enroll.Links
 	signs      struct {
@@ -108,7 +110,7 @@ func (s *server) open(ctx context.Context, now func() time.Time) (err error) {
 	if err := s.openPush(); err != nil {
 		return err
 	}
-	s.metrics.watch(s.views, s.now)
+	s.metrics.watch(s.views, s.now, s.ends)
 	if err := s.openWeb(); err != nil {
 		return err
 	}
@@ -241,7 +243,7 @@ func (s *server) mount(e *echo.Echo) error {
 	asks.Secrets.Keep, asks.Secrets.Now = s.Locations, s.now
 	asks.Secrets.Escrow = &handlers.Escrow{Pairs: s.escrows, Now: s.now}
 	asks.PushCerts = &handlers.PushCerts{Certificates: s.pushcerts, Requests: s.pushRequests, Views: s.views}
-	asks.Link = s.links.Link
+	asks.Link, asks.Ends = s.links.Link, s.ends
 	asks.Passwords = &handlers.Passwords{Devices: s.devices}
 	if err := asks.Mount(e.Group(""), handlers.Identify, handlers.Recover, s.tokens.Bearer); err != nil {
 		return err
@@ -271,6 +273,9 @@ func (s *server) secure() error {
 	}
 	if err != nil {
 		return fmt.Errorf("read --tls-cert and --tls-key: %w", err)
+	}
+	if s.spoken, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
+		return fmt.Errorf("read the server's certificate: %w", err)
 	}
 	s.listener = tls.NewListener(s.listener, &tls.Config{
 		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12,

@@ -37,6 +37,6 @@ func (s *server) workers() []func(context.Context) error {
 	passer := &passing.Worker{Log: s.house.log, Views: s.views, Orders: s.bulks, Devices: s.devices, Logger: s.logger}
 	calendar := &push.Calendar{Views: s.views, Certificates: s.pushcerts, Now: s.now, Log: s.logger}
 	return []func(context.Context) error{
-		s.notifier.Run, calendar.Run, s.lookout().Run, s.renewer().Run, s.forgetter().Run, announcer.Run, keeper.Run, passer.Run,
+		s.notifier.Run, calendar.Run, s.watch().Run, s.lookout().Run, s.renewer().Run, s.forgetter().Run, announcer.Run, keeper.Run, passer.Run,
 	}
 }

@@ -55,6 +55,16 @@ type CertificateRevoked struct {
 	Reason      string    `json:",omitempty"` // in somebody's words; it names nobody
 }
 
+// A RootExpiring says that a root ends soon, or has ended: so do all certificates that it has issued.
+type RootExpiring struct {
+	Fingerprint string
+	NotAfter    time.Time
+	Days        int // that were left, at most; 0 if it has ended
+}
+
+// EventType returns the stored name.
+func (RootExpiring) EventType() string { return "authority.root-expiring" }
+
 // EventType returns the stored name.
 func (RootInstalled) EventType() string { return "authority.root-installed" }
 
@@ -66,7 +76,7 @@ func (CertificateRevoked) EventType() string { return "authority.certificate-rev
 
 // Events lists every event of an authority by its zero value.
 func Events() []domain.Event {
-	return []domain.Event{RootInstalled{}, RootRetired{}, CertificateRevoked{}}
+	return []domain.Event{RootInstalled{}, RootRetired{}, RootExpiring{}, CertificateRevoked{}}
 }
 
 // Reasons are why a certificate may be revoked, with their numbers in a revocation list. Source: RFC 5280, 5.3.1.
@@ -81,6 +91,7 @@ type Root struct {
 	NotBefore   time.Time
 	NotAfter    time.Time
 	Certificate []byte // DER
+	Warnings    []int  // that were given: days before its end
 }
 
 // A Revocation is a certificate that is believed no longer.
@@ -151,14 +162,37 @@ func (a Authority) Revoke(r CertificateRevoked) ([]domain.Event, error) {
 	return []domain.Event{r}, nil
 }
 
+// Warn decides what follows when somebody looks how long roots are good for. One that issues is told of already when what it issues
+// would end before its time, which is so many days: nobody is given more than the root has left. Each warning is given once, and one
+// that was missed while nobody looked is not made up for.
+func (a Authority) Warn(days int, at time.Time) (events []domain.Event) {
+	for i, r := range a.Roots {
+		left, due := domain.EndDue(r.NotBefore, r.NotAfter, at)
+		if issues := i == len(a.Roots)-1; !due && issues && !at.Before(r.NotAfter.AddDate(0, 0, -days)) {
+			left, due = days, true
+		}
+		if due && !slices.Contains(r.Warnings, left) {
+			events = append(events, RootExpiring{r.Fingerprint, r.NotAfter, left})
+		}
+	}
+	return events
+}
+
 // Evolve returns the authority after e.
 func (a Authority) Evolve(e domain.Event, at time.Time) Authority {
 	switch e := e.(type) {
 	case RootInstalled:
-		a.Roots = append(a.without(e.Fingerprint), Root{e.Fingerprint, e.Subject, e.NotBefore, e.NotAfter, e.Certificate})
+		a.Roots = append(a.without(e.Fingerprint), Root{e.Fingerprint, e.Subject, e.NotBefore, e.NotAfter, e.Certificate, nil})
 	case RootRetired:
 		a.Roots = a.without(e.Fingerprint)
 		a.Retired = append(slices.Clip(a.Retired), e.Fingerprint)
+	case RootExpiring:
+		a.Roots = slices.Clone(a.Roots)
+		for i, r := range a.Roots {
+			if r.Fingerprint == e.Fingerprint {
+				a.Roots[i].Warnings = append(slices.Clip(r.Warnings), e.Days)
+			}
+		}
 	case CertificateRevoked:
 		revoked := make(map[string]Revocation, len(a.Revoked)+1)
 		maps.Copy(revoked, a.Revoked)

@@ -20,6 +20,7 @@ type Certificate struct {
 	Road    string // on which it was issued
 	Of      string // the invitation by which it was issued
 	Ticket  string // hash of the challenge by which it was issued
+	Overdue bool   // somebody was told that no other one comes in its place
 }
 
 // An Issued says that this server has issued the certificate.
@@ -41,6 +42,17 @@ type Issued struct {
 // A Bound says that a certificate speaks for one device from now on, and for no other, ever.
 type Bound struct{ Device string }
 
+// A RenewalOverdue says that the certificate by which a device speaks ends soon, and that no other one has come in its place: the
+// device cannot be renewed, was not heard of, or has a certificate that was issued elsewhere. It is told once.
+type RenewalOverdue struct {
+	Device   string // pseudonym
+	NotAfter time.Time
+	Tries    int // how often a renewed enrolment profile was ordered
+}
+
+// EventType returns the stored name.
+func (RenewalOverdue) EventType() string { return "certificate.renewal-overdue" }
+
 // EventType returns the stored name.
 func (Bound) EventType() string { return "certificate.bound" }
 
@@ -48,7 +60,7 @@ func (Bound) EventType() string { return "certificate.bound" }
 func (Issued) EventType() string { return "certificate.issued" }
 
 // Events lists every event of a certificate by its zero value.
-func Events() []domain.Event { return []domain.Event{Bound{}, Issued{}} }
+func Events() []domain.Event { return []domain.Event{Bound{}, Issued{}, RenewalOverdue{}} }
 
 // Issue decides what follows when the certificate was made. It is issued once.
 func (c Certificate) Issue(i Issued) ([]domain.Event, error) {
@@ -71,11 +83,21 @@ func (c Certificate) Bind(device string) ([]domain.Event, error) {
 	return []domain.Event{Bound{device}}, nil
 }
 
+// Miss decides what follows when its renewal did not end in time.
+func (c Certificate) Miss(m RenewalOverdue) []domain.Event {
+	if c.Overdue || c.Device != m.Device {
+		return nil
+	}
+	return []domain.Event{m}
+}
+
 // Evolve returns the certificate after e.
 func (c Certificate) Evolve(e domain.Event, _ time.Time) Certificate {
 	switch e := e.(type) {
 	case Bound:
 		c.Device = e.Device
+	case RenewalOverdue:
+		c.Overdue = true
 	case Issued:
 		c.Issued, c.For, c.Session, c.Road, c.Of, c.Ticket = true, e.Device, e.Session, e.Road, e.Invitation, e.Ticket
 	}

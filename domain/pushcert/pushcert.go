@@ -68,18 +68,9 @@ func (p PushCertificate) Store(s Stored, at time.Time) ([]domain.Event, error) {
 	return []domain.Event{s}, nil
 }
 
-// Warnings are how many days before its end somebody is told of it, the first first; 0 is the end itself.
-var Warnings = []int{60, 30, 14, 7, 1, 0}
-
 // Due returns the warning that is due at a moment for a certificate that ends at notAfter.
 func Due(notAfter, at time.Time) (days int, due bool) {
-	for _, w := range Warnings {
-		if at.Before(notAfter.AddDate(0, 0, -w)) {
-			break
-		}
-		days, due = w, true
-	}
-	return days, due
+	return domain.EndDue(time.Time{}, notAfter, at)
 }
 
 // Warn decides what follows when somebody looks how long the certificate is good for: each warning is given once, and one

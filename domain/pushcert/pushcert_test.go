@@ -73,8 +73,8 @@ func TestSomebodyIsWarnedOnceOfEachDate(t *testing.T) {
 			p = p.Evolve(e, noon)
 		}
 	}
-	if !reflect.DeepEqual(told, pushcert.Warnings) {
-		t.Errorf("told %v days before, want %v", told, pushcert.Warnings)
+	if !reflect.DeepEqual(told, domain.EndWarnings) {
+		t.Errorf("told %v days before, want %v", told, domain.EndWarnings)
 	}
 	p = p.Evolve(pushcert.Stored{Topic: "topic", Fingerprint: "b", NotAfter: end.AddDate(0, 0, 5)}, noon)
 	if got := p.Warn(end); len(got) != 1 || got[0].(pushcert.Expiring).Days != 7 {
