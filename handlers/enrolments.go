@@ -89,7 +89,7 @@ func (e *Enrolments) Profile(ctx context.Context, w Wish) (profile.Values, error
 		return nil, err
 	}
 	mdm := profile.MDM{
-		Topic: topic, ServerURL: join(e.URL, "/mdm/connect"), CheckInURL: join(or(e.CheckIn, e.URL), "/mdm/checkin"), Renewal: w.Order,
+		Topic: topic, ServerURL: e.ConnectURL(), CheckInURL: e.CheckInURL(), Renewal: w.Order,
 		AccessRights: rights, Capabilities: []string{profile.PerUser, profile.BootstrapToken}, Mode: w.Mode, AssignedManagedAppleID: w.Account,
 	}
 	switch {
@@ -102,6 +102,12 @@ func (e *Enrolments) Profile(ctx context.Context, w Wish) (profile.Values, error
 	head.Identifier = or(w.Identifier, head.Identifier)
 	return profile.Enrolment{Head: head, Roots: e.Trusted, Identity: identity, MDM: mdm, PlainHTTP: e.PlainHTTP}.Profile()
 }
+
+// ConnectURL is where devices fetch commands.
+func (e *Enrolments) ConnectURL() string { return join(e.URL, "/mdm/connect") }
+
+// CheckInURL is where devices check in.
+func (e *Enrolments) CheckInURL() string { return join(or(e.CheckIn, e.URL), "/mdm/checkin") }
 
 // rights are what a profile asks for, if its invitation is open on this road.
 func (e *Enrolments) rights(ctx context.Context, w Wish) (int, error) {

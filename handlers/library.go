@@ -127,19 +127,37 @@ func (l *Library) Fill(ctx context.Context, v profile.Version, d projections.Dev
 	if err != nil {
 		return nil, fmt.Errorf("list the users of a device: %w", err)
 	}
-	filled, err := profile.Fill(draft.Values, known(d, users, channel))
+	account, err := l.account(ctx, d.ID)
+	if err != nil {
+		return nil, err
+	}
+	filled, err := profile.Fill(draft.Values, known(d, users, channel, account))
 	if err != nil {
 		return nil, err
 	}
 	return WriteProfile(filled)
 }
 
+// account is that of whoever signed in to bring a device; empty if nobody did.
+func (l *Library) account(ctx context.Context, device string) (account string, err error) {
+	list, err := l.Views.Facts(ctx, device, "enrollment.account", projections.Now)
+	if err != nil {
+		return "", fmt.Errorf("read who has brought a device: %w", err)
+	}
+	for _, f := range list {
+		if f.Key == "enrollment.account" {
+			err = json.Unmarshal(f.Value, &account)
+		}
+	}
+	return account, err
+}
+
 // known is what variables are filled from.
-func known(d projections.Device, users []projections.UserChannel, channel device.ChannelID) map[string]string {
+func known(d projections.Device, users []projections.UserChannel, channel device.ChannelID, account string) map[string]string {
 	all := map[string]string{
 		profile.SerialNumber: d.SerialNumber, profile.UDID: d.UDID, profile.DeviceName: d.Name, profile.ProductName: d.ProductName,
 		profile.Model: d.Model, profile.ModelName: d.ModelName, profile.OSVersion: d.OSVersion, profile.BuildVersion: d.BuildVersion,
-		profile.IMEI: d.IMEI, profile.EnrollmentID: d.EnrollmentID,
+		profile.IMEI: d.IMEI, profile.EnrollmentID: d.EnrollmentID, profile.Account: account,
 	}
 	for _, u := range users {
 		if u.ID == channel || channel == "" && len(users) == 1 {

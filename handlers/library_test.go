@@ -86,7 +86,7 @@ func TestFilledProfilesHoldTextAsItIs(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.StringOf(rapid.RuneFrom([]rune("<>&\"'%;]ü\t a"))).Filter(func(s string) bool { return s != "" }).Draw(t, "name")
-		filled, err := profile.Fill(draft.Values, known(projections.Device{Name: name}, nil, ""))
+		filled, err := profile.Fill(draft.Values, known(projections.Device{Name: name}, nil, "", ""))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +117,7 @@ func TestAVersionWithoutVariablesIsDeliveredAsItIs(t *testing.T) {
 func TestWhatVariablesAreFilledFrom(t *testing.T) {
 	ada, bob := projections.UserChannel{ID: "a", ShortName: "ada", LongName: "Ada L."}, projections.UserChannel{ID: "b", ShortName: "bob"}
 	d := projections.Device{SerialNumber: "S", UDID: "U", Name: "N", ProductName: "P", Model: "M", ModelName: "MN", OSVersion: "1", BuildVersion: "B", IMEI: "I", EnrollmentID: "E"}
-	all := known(d, []projections.UserChannel{ada}, "")
+	all := known(d, []projections.UserChannel{ada}, "", "ada@example.com")
 	for _, name := range profile.Variables() {
 		if all[name] == "" {
 			t.Errorf("%s is never filled", name)
@@ -128,7 +128,7 @@ func TestWhatVariablesAreFilledFrom(t *testing.T) {
 		channel string
 		want    string
 	}{{[]projections.UserChannel{ada, bob}, "", ""}, {[]projections.UserChannel{ada, bob}, "b", "bob"}, {[]projections.UserChannel{ada}, "", "ada"}, {nil, "", ""}} {
-		if got := known(d, tt.users, device.ChannelID(tt.channel))[profile.ShortName]; got != tt.want {
+		if got := known(d, tt.users, device.ChannelID(tt.channel), "")[profile.ShortName]; got != tt.want {
 			t.Errorf("of %d users, on the channel %q, it is %q, want %q", len(tt.users), tt.channel, got, tt.want)
 		}
 	}

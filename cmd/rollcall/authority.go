@@ -125,12 +125,14 @@ func (s *server) believe(ctx context.Context, now authority.Authority) error {
 		return err
 	}
 	var all []trust.Authority
+	var own []*x509.Certificate
 	for _, r := range now.Roots {
 		c, err := x509.ParseCertificate(r.Certificate)
 		if err != nil {
 			return fmt.Errorf("read the root %s: %w", r.Fingerprint, err)
 		}
 		roots.AddCert(c)
+		own = append(own, c)
 		all = append(all, believed(c))
 	}
 	for _, file := range s.DeviceCA {
@@ -140,7 +142,7 @@ func (s *server) believe(ctx context.Context, now authority.Authority) error {
 		}
 		all = append(all, some...)
 	}
-	s.identity.Believe(roots)
+	s.identity.Believe(roots, own...)
 	return s.recordTrust(ctx, all)
 }
 

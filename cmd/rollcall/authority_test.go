@@ -17,6 +17,7 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/domain/authority"
 	"github.com/rollcall-mdm/rollcall/domain/enrollment"
+	"github.com/rollcall-mdm/rollcall/domain/profile"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/handlers"
 	"github.com/rollcall-mdm/rollcall/handlers/renew"
@@ -202,6 +203,13 @@ func TestARenewedProfile(t *testing.T) {
 		grant, err := s.vouchers.Check(t.Context(), challenge, handlers.Asked{})
 		if err != nil || grant.Device != "pseudonym" || grant.Order != "77777777-0000-4000-8000-000000000001" || !grant.Once || grant.Invitation != "" {
 			t.Errorf("its challenge grants %+v (%v)", grant, err)
+		}
+		own, err := s.renewedProfile(t.Context(), renew.Wish{Device: "pseudonym", Order: "7", Road: enrollment.Account, Topic: "com.apple.mgmt.External.11111111-2222-4333-8444-555555555555", Mode: profile.BYOD, Account: "ada@example.com", Lasts: time.Hour})
+		if err != nil || !strings.Contains(string(own), "<string>BYOD</string>") || !strings.Contains(string(own), "<string>ada@example.com</string>") || strings.Contains(string(own), "AccessRights") {
+			t.Errorf("that of a person's own device: %v\n%s", err, own)
+		}
+		if _, err := s.renewedProfile(t.Context(), renew.Wish{Device: "pseudonym", Order: "7", Topic: "com.example", Lasts: time.Hour}); err == nil {
+			t.Error("one that no device takes is made")
 		}
 	})
 	if err != nil {

@@ -20,13 +20,14 @@ const (
 	OSVersion    = "OSVersion"
 	BuildVersion = "BuildVersion"
 	IMEI         = "IMEI"
-	ShortName    = "short_name"   // of the user, on a user's channel; otherwise of the only one
-	FullName     = "full_name"    // the same
-	EnrollmentID = "EnrollmentID" // of a person's own device, which has no UDID for us
+	ShortName    = "short_name"          // of the user, on a user's channel; otherwise of the only one
+	FullName     = "full_name"           // the same
+	EnrollmentID = "EnrollmentID"        // of a person's own device, which has no UDID for us
+	Account      = "ManagedAppleAccount" // of whoever signed in to bring the device
 )
 
 var fillable = []string{
-	SerialNumber, UDID, DeviceName, ProductName, Model, ModelName, OSVersion, BuildVersion, IMEI, ShortName, FullName, EnrollmentID,
+	SerialNumber, UDID, DeviceName, ProductName, Model, ModelName, OSVersion, BuildVersion, IMEI, ShortName, FullName, EnrollmentID, Account,
 }
 
 // Variables lists the names of those that can be filled.
@@ -89,7 +90,7 @@ func Fill(p Values, known map[string]string) (Values, error) {
 			}
 			if known[name] == "" && missing == nil {
 				missing = domain.WithHint(domain.Refusef(domain.Conflict, "the profile holds %%%s%%, and nothing is known here for it", name),
-					"it is filled from what the device told: its Authenticate, DeviceInformation and users")
+					"it is filled from what the device told: its Authenticate, DeviceInformation and users; an account is known where somebody signed in")
 			}
 			return known[name]
 		})

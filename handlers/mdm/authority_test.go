@@ -92,6 +92,17 @@ func (a *authority) issueFor(t testing.TB, name string, from, until time.Time, k
 	return identity{sign(t, tmpl, a.cert, key.Public(), a.key), key}
 }
 
+// issueTo makes a certificate that says what it is for.
+func (a *authority) issueTo(t testing.TB, name string, uses []x509.ExtKeyUsage) identity {
+	t.Helper()
+	key := ecKey(t)
+	tmpl := &x509.Certificate{
+		SerialNumber: newSerial(), Subject: pkix.Name{CommonName: name}, NotBefore: noon.AddDate(0, -1, 0), NotAfter: noon.AddDate(1, 0, 0),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: uses,
+	}
+	return identity{sign(t, tmpl, a.cert, key.Public(), a.key), key}
+}
+
 func rsaKey(t testing.TB) *rsa.PrivateKey {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

@@ -36,11 +36,14 @@ type Identity struct {
 	once  sync.Once
 	known *verified
 	roots atomic.Pointer[x509.CertPool] // instead of Authorities, once there are others
+	own   atomic.Pointer[[]*x509.Certificate]
 }
 
-// Believe has device certificates chain to these roots from now on. What was verified before is verified anew.
-func (i *Identity) Believe(roots *x509.CertPool) {
+// Believe has device certificates chain to these roots from now on. What was verified before is verified anew. Of what roots of the
+// server's own have issued only certificates for clients are believed: the one that signs its profiles is no device.
+func (i *Identity) Believe(roots *x509.CertPool, own ...*x509.Certificate) {
 	i.once.Do(i.init)
+	i.own.Store(&own)
 	i.roots.Store(roots)
 	i.known.forget()
 }

@@ -1,6 +1,7 @@
 package mdm
 
 import (
+	"crypto/x509"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -62,4 +63,23 @@ func TestRootsMayChangeWhileTheDoorIsOpen(t *testing.T) {
 	h.door.Identity.Believe(next.pool())
 	young.report("Idle", "", nil)
 	g.say(400, "/mdm/connect", map[string]any{"Status": "Idle"})
+}
+
+// What roots of our own have issued is believed about a device only if it is for clients of TLS: the certificate that signs
+// profiles comes from there too. Of other authorities all is believed, whatever they say it is for.
+func TestACertificateForSomethingElseIsNoDevices(t *testing.T) {
+	h := build(t, nil)
+	mail := []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
+	signer := h.ca.issueTo(t, "signer", mail)
+	g := &guest{h, signer, map[string]any{"UDID": "U1"}}
+	h.door.Identity.Believe(h.ca.pool(), h.ca.cert)
+	if w := g.say(400, "/mdm/checkin", map[string]any{"MessageType": "Authenticate", "Topic": topic}); !strings.Contains(w.Body.String(), "bad-certificate") {
+		t.Errorf("it is told %s", w.Body)
+	}
+	h.enrolled("U2").report("Idle", "", nil)
+	for name, uses := range map[string][]x509.ExtKeyUsage{"U3": nil, "U4": {x509.ExtKeyUsageAny}, "U5": {x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}} {
+		(&guest{h, h.ca.issueTo(t, name, uses), map[string]any{"UDID": name}}).authenticate()
+	}
+	h.door.Identity.Believe(h.ca.pool())
+	g.authenticate()
 }

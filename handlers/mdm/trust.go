@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,7 +45,24 @@ func (i *Identity) trust(shows []*x509.Certificate, now time.Time) (trusted, err
 	if err != nil {
 		return trusted{}, errors.New("the certificate is not valid here: " + why(err))
 	}
+	chains = slices.DeleteFunc(chains, func(chain []*x509.Certificate) bool { return i.isOwn(chain[len(chain)-1]) && !forClients(leaf) })
+	if len(chains) == 0 {
+		return trusted{}, errors.New("the certificate is not valid here: this server has issued it for something else than to speak as a device")
+	}
 	return trusted{certificateOf(leaf), from, earliestEnd(chains[0])}, nil
+}
+
+// isOwn reports whether a root is one of the server's own.
+func (i *Identity) isOwn(root *x509.Certificate) bool {
+	own := i.own.Load()
+	return own != nil && slices.ContainsFunc(*own, root.Equal)
+}
+
+// forClients reports whether a certificate may be used by clients of TLS: it says so, or says nothing of what it is for.
+func forClients(c *x509.Certificate) bool {
+	return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 || slices.ContainsFunc(c.ExtKeyUsage, func(use x509.ExtKeyUsage) bool {
+		return use == x509.ExtKeyUsageClientAuth || use == x509.ExtKeyUsageAny
+	})
 }
 
 // why says what is wrong with a certificate without quoting names from it.

@@ -16,7 +16,9 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/command"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/enrollment"
 	"github.com/rollcall-mdm/rollcall/domain/operator"
+	"github.com/rollcall-mdm/rollcall/domain/profile"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/handlers"
 	"github.com/rollcall-mdm/rollcall/projections"
@@ -41,9 +43,13 @@ type Worker struct {
 type Wish struct {
 	Device string // pseudonym
 	Order  string // CommandUUID of the InstallProfile that brings it
+	Road   string // on which the device came in: it is still its road
 	Topic  string // of the device's pushes, which must not change
 	Rights int    // that the profile before it granted, and that must not grow; 0 if they are not known
-	Lasts  time.Duration
+
+	Mode    profile.Mode // of account-driven enrolment, which must not change
+	Account string       // that the enrolment belongs to, nor this
+	Lasts   time.Duration
 }
 
 // atOnce is how many devices are listed at once, and how many are given an order in one round: the renewals of a fleet that
@@ -124,11 +130,16 @@ var itself = handlers.Caller{Kind: eventstore.ByWorker, ID: "renewal", Name: "re
 // whether it did.
 func (w *Worker) renew(ctx context.Context, r projections.Renewal) (given bool, err error) {
 	d, _, err := w.Devices.Load(ctx, r.Device)
-	if err != nil || !takes(d) {
+	if err != nil || !takes(d, r.Road) {
 		return false, err
 	}
 	order := eventstore.NewUUID().String()
-	payload, err := w.Profile(ctx, Wish{Device: r.Device, Order: order, Topic: d.Topic, Rights: d.Facts.Rights, Lasts: w.Again})
+	mode := modeOf(d, r.Road)
+	wish := Wish{Device: r.Device, Order: order, Road: r.Road, Topic: d.Topic, Rights: d.Facts.Rights, Mode: mode, Lasts: w.Again}
+	if mode != "" {
+		wish.Account = d.Person.Account
+	}
+	payload, err := w.Profile(ctx, wish)
 	if err != nil {
 		return false, err
 	}
@@ -143,10 +154,21 @@ func (w *Worker) renew(ctx context.Context, r projections.Renewal) (given bool, 
 	return err == nil, err
 }
 
-// takes reports whether the device takes a renewed profile now. The profile of a User Enrolment names the account that it
-// belongs to, which is not known here: its user enrols anew.
-func takes(d device.Device) bool {
-	if d.Status != device.StatusEnrolled || d.Facts.UserEnrolment == command.Yes {
+// modeOf returns how an account-driven enrolment manages its device; nothing if it is none.
+func modeOf(d device.Device, road string) profile.Mode {
+	switch {
+	case d.Facts.UserEnrolment == command.Yes:
+		return profile.BYOD
+	case road == enrollment.Account:
+		return profile.ADDE
+	}
+	return ""
+}
+
+// takes reports whether the device takes a renewed profile now. That of an account-driven enrolment names the account that it
+// belongs to: where that is not known, its user enrols anew.
+func takes(d device.Device, road string) bool {
+	if d.Status != device.StatusEnrolled || modeOf(d, road) != "" && d.Person.Account == "" {
 		return false
 	}
 	own, _ := d.Channel("")

@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/catalog"
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
 	"github.com/rollcall-mdm/rollcall/domain/device"
+	"github.com/rollcall-mdm/rollcall/domain/profile"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/embedded"
 	"github.com/rollcall-mdm/rollcall/eventstore/seal"
@@ -71,11 +72,13 @@ func (y *yard) check(err error) {
 }
 
 // issue records a certificate that is good for 300 days from now.
-func (y *yard) issue(fingerprint string) device.Certificate {
+func (y *yard) issue(fingerprint string) device.Certificate { return y.issueOn(fingerprint, "profile") }
+
+func (y *yard) issueOn(fingerprint, road string) device.Certificate {
 	y.Helper()
 	end := y.now.AddDate(0, 0, 300)
 	_, err := y.certs.Update(y.Context(), fingerprint, eventstore.Meta{}, func(c certificate.Certificate, _ time.Time) ([]domain.Event, error) {
-		return c.Issue(certificate.Issued{Serial: "1", NotBefore: y.now, NotAfter: end, PublicKey: "k", Session: "s", Road: "profile", Invitation: "default"})
+		return c.Issue(certificate.Issued{Serial: "1", NotBefore: y.now, NotAfter: end, PublicKey: "k", Session: "s", Road: road, Invitation: "default"})
 	})
 	y.check(err)
 	return device.Certificate{Fingerprint: fingerprint, Serial: "1", NotAfter: end}
@@ -132,7 +135,7 @@ func TestACertificateIsRenewedInTimeAndThatIsProved(t *testing.T) {
 	}
 	y.now = y.now.AddDate(0, 0, 2)
 	first, found := y.round()
-	if !found || first.RequestType != "InstallProfile" || y.wishes[0] != (Wish{Device: "d1", Order: first.UUID, Topic: topic, Rights: 8191, Lasts: 24 * time.Hour}) {
+	if !found || first.RequestType != "InstallProfile" || y.wishes[0] != (Wish{Device: "d1", Order: first.UUID, Road: "profile", Topic: topic, Rights: 8191, Lasts: 24 * time.Hour}) {
 		t.Fatalf("%t %s %+v", found, first.RequestType, y.wishes)
 	}
 	if again, _ := y.round(); again.UUID != first.UUID || len(y.wishes) != 1 {
@@ -232,5 +235,47 @@ func TestACertificateThatHasEndedIsNotRenewed(t *testing.T) {
 	y.now = y.now.AddDate(0, 0, 301)
 	if _, found := y.round(); found {
 		t.Error("a device that nobody believes is ordered to renew")
+	}
+}
+
+// The profile that renews an account-driven enrolment names its mode and its account; without the account there is none.
+func TestAccountDrivenEnrolmentsAreRenewedForTheirAccount(t *testing.T) {
+	for _, tt := range []struct {
+		name, road, account string
+		own                 bool // a person's own device
+		want                *Wish
+	}{
+		{"a person's own device", "account", "ada@example.com", true, &Wish{Mode: profile.BYOD, Account: "ada@example.com"}},
+		{"the organisation's", "account", "ada@example.com", false, &Wish{Mode: profile.ADDE, Account: "ada@example.com", Rights: 8191}},
+		{"of an account that nobody knows", "account", "", true, nil},
+		{"of another road, though somebody signed in", "ade", "ada@example.com", false, &Wish{Rights: 8191}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			y := newYard(t)
+			c := y.issueOn("old", tt.road)
+			y.does(func(d device.Device, at time.Time) ([]domain.Event, error) {
+				m := device.Authenticate{Identity: device.Identity{UDID: "U1"}, Topic: topic, ProductName: "iPhone15,2", OSVersion: "18.1", Certificate: c, AccessRights: 8191, Person: domain.Person{Account: tt.account}}
+				if tt.own {
+					m.Identity, m.AccessRights = device.Identity{EnrollmentID: "E1"}, 0
+				}
+				return d.Authenticate(m, at)
+			})
+			y.does(func(d device.Device, at time.Time) ([]domain.Event, error) {
+				return d.UpdateToken(device.TokenUpdate{Topic: topic, Token: []byte("t"), PushMagic: "m", Certificate: c}, at)
+			})
+			y.now = y.now.AddDate(0, 0, 201)
+			order, found := y.round()
+			if tt.want == nil {
+				if found || len(y.wishes) > 0 {
+					t.Errorf("it is renewed with %+v", y.wishes)
+				}
+				return
+			}
+			want := *tt.want
+			want.Device, want.Order, want.Road, want.Topic, want.Lasts = "d1", order.UUID, tt.road, topic, 24*time.Hour
+			if !found || len(y.wishes) != 1 || y.wishes[0] != want {
+				t.Errorf("it is renewed with %+v, want %+v", y.wishes, want)
+			}
+		})
 	}
 }
