@@ -3,6 +3,8 @@ package tests
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -14,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/smallstep/pkcs7"
 	"howett.net/plist"
@@ -71,6 +74,26 @@ func (s *story) enrol(out io.Writer, args []string) error {
 	return nil
 }
 
+// deviceKeys are keys of devices that come in. All stories share them, for to make one takes long; within a story none is used twice.
+var deviceKeys struct {
+	sync.Mutex
+	made []*rsa.PrivateKey
+}
+
+func (s *story) newKey() (*rsa.PrivateKey, error) {
+	deviceKeys.Lock()
+	defer deviceKeys.Unlock()
+	if s.keys == len(deviceKeys.made) {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			return nil, err
+		}
+		deviceKeys.made = append(deviceKeys.made, key)
+	}
+	s.keys++
+	return deviceKeys.made[s.keys-1], nil
+}
+
 // gets remembers by which identity a device speaks from now on.
 func (s *story) gets(out io.Writer, name string, by mdmtest.Identity) {
 	s.people.mu.Lock()
@@ -117,6 +140,7 @@ func (s *story) traveller(out io.Writer, args []string) (*traveller, []string, e
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(args[0])) // never fails
 	w.device = mdmtest.New(seed.Sum64(), mdmtest.IOS)
+	w.device.NewKey = s.newKey
 	w.device.UDID, w.device.SerialNumber, w.device.Proof = args[0], "S-"+args[0], mdmtest.Proof{Way: mdmtest.BySignature}
 	for _, pair := range args[2:] {
 		key, value, _ := strings.Cut(pair, "=")

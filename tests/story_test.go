@@ -38,6 +38,7 @@ type story struct {
 	url    string
 	apple  *apple
 	store  *esdbtest.Server  // nil if the log is in the data directory
+	keys   int               // of deviceKeys that were used
 	last   map[string]string // the CommandUUID that was delivered last, by device or device/user
 }
 

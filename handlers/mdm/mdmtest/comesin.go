@@ -37,7 +37,7 @@ func (d *Device) EnrolBy(ctx context.Context, profile []byte) error {
 	if mdm == nil || asks == nil || mdm["IdentityCertificateUUID"] != asks["PayloadUUID"] {
 		return errors.New("the profile has no MDM payload with a SCEP identity")
 	}
-	if d.Identity, err = identityBySCEP(ctx, asks); err != nil {
+	if d.Identity, err = identityBySCEP(ctx, asks, d.NewKey); err != nil {
 		return err
 	}
 	d.Server.Topic, _ = mdm["Topic"].(string)
@@ -57,7 +57,7 @@ func IdentityBy(ctx context.Context, profile []byte) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	return identityBySCEP(ctx, content["com.apple.security.scep"])
+	return identityBySCEP(ctx, content["com.apple.security.scep"], nil)
 }
 
 // payloads returns a profile's payloads by their types.
@@ -85,23 +85,23 @@ func payloads(profile []byte) (map[string]dict, error) {
 }
 
 // identityBySCEP makes a key and has it certified. Source: RFC 8894.
-func identityBySCEP(ctx context.Context, payload dict) (Identity, error) {
+func identityBySCEP(ctx context.Context, payload dict, newKey func() (*rsa.PrivateKey, error)) (Identity, error) {
 	keys, _ := payload["PayloadContent"].(map[string]any)
 	address, _ := keys["URL"].(string)
 	challenge, _ := keys["Challenge"].(string)
 	if address == "" {
 		return Identity{}, errors.New("the profile has no SCEP payload")
 	}
-	return certify(ctx, address, challenge, nil)
+	return certify(ctx, address, challenge, nil, newKey)
 }
 
 // RenewBySCEP has another key certified, without a challenge: the certificate that is to be followed vouches for it.
 func RenewBySCEP(ctx context.Context, address string, old Identity) (Identity, error) {
-	return certify(ctx, address, "", &old)
+	return certify(ctx, address, "", &old, nil)
 }
 
 // certify makes a key and has it certified, by a challenge or by the identity that it follows.
-func certify(ctx context.Context, address, challenge string, old *Identity) (Identity, error) {
+func certify(ctx context.Context, address, challenge string, old *Identity, newKey func() (*rsa.PrivateKey, error)) (Identity, error) {
 	ca, err := ask(ctx, http.MethodGet, address, "GetCACert", nil)
 	if err != nil {
 		return Identity{}, err
@@ -113,7 +113,10 @@ func certify(ctx context.Context, address, challenge string, old *Identity) (Ide
 			return Identity{}, fmt.Errorf("read the authority's certificate: %w", err)
 		}
 	}
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if newKey == nil {
+		newKey = func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) }
+	}
+	key, err := newKey()
 	if err != nil {
 		return Identity{}, err
 	}

@@ -10,6 +10,7 @@ package mdmtest
 import (
 	"cmp"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/hex"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -87,6 +88,7 @@ type Device struct {
 	Proof    Proof
 	Wire     Wire
 	Habits   Habits
+	NewKey   func() (*rsa.PrivateKey, error) // makes the key that EnrolBy has certified; one of 2048 bits if nil
 
 	mu       sync.Mutex // guards all that commands change
 	rng      *mathrand.Rand
