@@ -47,6 +47,7 @@ type Door struct {
 	Authority    Authority
 	Ends         func() []handlers.End          // certificates of files that the server depends on; none if nil
 	Link         func(invitation string) string // the address by which an invitation is used
+	Letters      *handlers.Letters
 	Custody      Custody
 	Tokens       Tokens
 	Pseudonyms   Pseudonyms

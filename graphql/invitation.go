@@ -34,6 +34,7 @@ func (t *types) makeInvitation() {
 		}
 	})
 	t.invitations = t.connection(t.invitation)
+	t.makeMailed()
 }
 
 func countOrNull(n int) any {
@@ -63,6 +64,19 @@ func (t *types) invitationMutations() graphql.Fields {
 			"group":        arg("That devices are to join.", graphql.ID),
 			"note":         arg("", graphql.String),
 		}, invite),
+		"inviteByMail": root("Makes an invitation of its own for each address, and mails each its link: to the mail server of --smtp, or into files. It answers when the mail server has taken the letters, or has not.", many(t.mailed), graphql.FieldConfigArgument{
+			"to":           arg("Addresses without names, 20 at most.", must(graphql.NewList(must(graphql.String)))),
+			"name":         arg("Of each invitation; its receiver reads it.", must(graphql.String)),
+			"roads":        arg("All if absent.", graphql.NewList(must(t.road))),
+			"accessRights": arg("Apple's bits; all if absent.", graphql.Int),
+			"limit":        &graphql.ArgumentConfig{Type: graphql.Int, DefaultValue: 1, Description: "How many devices may come in by each link; any number for 0."},
+			"expiresAt":    arg("In fourteen days if absent.", timeScalar),
+			"group":        arg("That devices are to join.", graphql.ID),
+			"note":         arg("", graphql.String),
+		}, inviteByMail),
+		"mailInvitation": root("Mails the link of an invitation that there is, such as one that could not be mailed. All who get it share its limit.", many(t.mailed), graphql.FieldConfigArgument{
+			"id": arg("", must(graphql.ID)), "to": arg("Addresses without names, 20 at most.", must(graphql.NewList(must(graphql.String)))),
+		}, mailInvitation),
 		"withdrawInvitation": root("Closes a way in: no profile or challenge that was given out for it is good any more. Who came in by it stays.", must(t.invitation), graphql.FieldConfigArgument{
 			"id": arg("", must(graphql.ID)), "reason": arg("", must(graphql.String)),
 		}, withdrawInvitation),
@@ -70,6 +84,12 @@ func (t *types) invitationMutations() graphql.Fields {
 }
 
 func invite(ctx context.Context, r *run, a args) (any, error) {
+	id, at, err := r.Invitations.Invite(ctx, r.caller, a.text("id"), termsOf(a))
+	return r.invited(ctx, id, at, err)
+}
+
+// termsOf reads what an invitation grants.
+func termsOf(a args) enrollment.Terms {
 	terms := enrollment.Terms{
 		Name: a.text("name"), AccessRights: a.number("accessRights"), Uses: a.number("limit"), Expires: a.moment("expiresAt"),
 		Group: a.text("group"), Note: a.text("note"),
@@ -77,8 +97,7 @@ func invite(ctx context.Context, r *run, a args) (any, error) {
 	for _, road := range texts[string](a, "roads") {
 		terms.Roads = append(terms.Roads, strings.ToLower(road))
 	}
-	id, at, err := r.Invitations.Invite(ctx, r.caller, a.text("id"), terms)
-	return r.invited(ctx, id, at, err)
+	return terms
 }
 
 func withdrawInvitation(ctx context.Context, r *run, a args) (any, error) {

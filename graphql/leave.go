@@ -50,5 +50,8 @@ func (t *types) roadQueries() graphql.Fields {
 			}
 			return r.Link(id), nil
 		}),
+		"enrolmentCode": root("The same address for a camera: a picture (PNG) as a data: address, to be shown or printed.", must(graphql.String), graphql.FieldConfigArgument{
+			"invitation": &graphql.ArgumentConfig{Type: graphql.ID, DefaultValue: enrollment.Default, Description: "Its id."},
+		}, enrolmentCode),
 	}
 }

@@ -40,7 +40,7 @@ type types struct {
 	managed, managedSpan                                     *graphql.Object
 
 	road, revocation, endKind                 *graphql.Enum
-	invitation, invitations, root             *graphql.Object
+	invitation, invitations, mailed, root     *graphql.Object
 	certificateEnd                            *graphql.Object
 	identityCertificate, identityCertificates *graphql.Object
 }

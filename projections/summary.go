@@ -74,7 +74,7 @@ func sceneOf(tx Tx, env eventstore.Envelope, e domain.Event) (s Scene, err error
 	case operator.TokenRevoked:
 		_, err = one(tx, `SELECT name FROM operators WHERE id = ?`, []any{env.Stream.ID}, func(r Row) { s.User = r.Text(0) })
 	case declaration.Put, declaration.Assigned, declaration.Unassigned, declaration.Withdrawn,
-		wanted.Put, wanted.Assigned, wanted.Unassigned, wanted.Withdrawn, enrollment.Withdrawn, enrollment.Admitted,
+		wanted.Put, wanted.Assigned, wanted.Unassigned, wanted.Withdrawn, enrollment.Withdrawn, enrollment.Admitted, enrollment.Mailed, enrollment.MailFailed,
 		profile.Stored, profile.Withdrawn:
 		s.Declaration = env.Stream.ID
 	case bulk.Ordered:
@@ -186,7 +186,7 @@ func Summary(e domain.Event, s Scene) string {
 		trust.AuthorityTrusted, trust.AuthorityWithdrawn, export.Disclosed, masterkey.Rotated, escrow.PairMade:
 		sentence = summariseHouse(e, s)
 	case authority.RootInstalled, authority.RootRetired, authority.RootExpiring, authority.CertificateRevoked, issuance.Signed, challenge.Vouched, challenge.Used,
-		certificate.Issued, certificate.RenewalOverdue, enrollment.Invited, enrollment.Withdrawn, enrollment.Admitted:
+		certificate.Issued, certificate.RenewalOverdue, enrollment.Invited, enrollment.Withdrawn, enrollment.Admitted, enrollment.Mailed, enrollment.MailFailed:
 		sentence = summariseIdentity(e, s)
 	case declaration.Put, declaration.Assigned, declaration.Unassigned, declaration.Withdrawn:
 		sentence = summariseDeclaration(e, s)

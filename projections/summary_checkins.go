@@ -117,17 +117,17 @@ var roads = map[string]string{
 
 // vouched tells who signed in, and on whose word.
 func vouched(p domain.Person) string {
-	text := p.Told()
-	if text == "" {
+	if p.Told() == "" {
 		return "somebody"
 	}
-	if p.Name != "" && p.Name != text {
-		text += " (" + p.Name + ")"
+	word := "for whom nobody vouches"
+	if p.Issuer != "" {
+		word = "as " + p.Issuer + " says"
 	}
-	if p.Issuer == "" {
-		return text + ", as he says himself"
+	if p.Name != "" && p.Name != p.Told() {
+		word = p.Name + ", " + word
 	}
-	return text + ", as " + p.Issuer + " says"
+	return p.Told() + " (" + word + ")"
 }
 
 // camePer tells by which road and invitation a device came.

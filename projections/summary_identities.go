@@ -22,7 +22,7 @@ func summariseIdentity(e domain.Event, s Scene) string {
 	case issuance.Signed:
 		return fmt.Sprintf("the certificate %s was made for a key, good until %s", short(e.Fingerprint), stamp(e.NotAfter))
 	case challenge.Vouched:
-		text := fmt.Sprintf("%s signed in and got a profile", vouched(e.Person))
+		text := "a profile was given to " + vouched(e.Person)
 		if e.Invitation != "" {
 			text += fmt.Sprintf(" by the invitation %s (%s)", e.Invitation, e.Road)
 		}
@@ -56,6 +56,14 @@ func summariseIdentity(e domain.Event, s Scene) string {
 		return fmt.Sprintf("%s opened a way in: %s%s", s.Actor, e.Name, limits)
 	case enrollment.Withdrawn:
 		return fmt.Sprintf("%s withdrew the invitation %s%s", s.Actor, s.Declaration, because(e.Reason))
+	case enrollment.Mailed:
+		how := "mailed"
+		if e.By == enrollment.ByFile {
+			how = "wrote a letter with"
+		}
+		return fmt.Sprintf("%s %s the link of the invitation %s to %s", s.Actor, how, s.Declaration, or(e.Recipient, "somebody"))
+	case enrollment.MailFailed:
+		return fmt.Sprintf("the link of the invitation %s could not be mailed to %s%s", s.Declaration, or(e.Recipient, "somebody"), because(e.ErrorText))
 	case enrollment.Admitted:
 		return fmt.Sprintf("the key %s was let in by the invitation %s (%s)", short(e.PublicKey), s.Declaration, e.Road)
 	}

@@ -118,8 +118,11 @@ func (w *world) invite(t *rapid.T) error {
 			return i.Admit(enrollment.Admitted{Road: "profile", Ticket: "t", PublicKey: key}, w.clock)
 		},
 		func() ([]domain.Event, error) { return i.Withdraw("enough") },
+		func() ([]domain.Event, error) {
+			return []domain.Event{enrollment.Mailed{By: enrollment.BySMTP, Recipient: "ada@example.com"}, enrollment.MailFailed{By: enrollment.BySMTP, Recipient: "eve@example.com"}}, i.MayMail(w.clock)
+		},
 	}
-	events, err := acts[rapid.SampledFrom([]int{0, 0, 1, 1, 1, 2}).Draw(t, "with the invitation")]()
+	events, err := acts[rapid.SampledFrom([]int{0, 0, 1, 1, 1, 2, 3}).Draw(t, "with the invitation")]()
 	if err != nil {
 		return err
 	}

@@ -116,6 +116,8 @@ var libraries = map[string][]string{
 	"github.com/smallstep/scep":                     {"handlers/scep", "handlers/mdm/mdmtest"},
 	"github.com/micromdm/scep/v2":                   {"handlers/scep"}, // plays a client in tests
 	"github.com/coreos/go-oidc/v3":                  {"handlers/enroll"},
+	"github.com/wneessen/go-mail":                   {"handlers/mail"},
+	"rsc.io/qr":                                     {"handlers"},
 	"zombiezen.com/go/sqlite":                       {"eventstore/embedded", "eventstore/seal", "projections"},
 	"modernc.org/sqlite":                            {"eventstore/embedded", "eventstore/seal", "projections"},
 	"github.com/klauspost/compress":                 {"eventstore/embedded", "eventstore/seal", "tests/dictionary"},

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ type wayfarer struct {
 	*mdmtest.Device
 	h     *host
 	built mdmtest.Identity
+	by    string // the invitation; the default one if empty
 }
 
 // pushable gives the host a push certificate, so that whoever enrols can be woken.
@@ -102,7 +104,7 @@ func (w *wayfarer) arrives(profile []byte, road string) {
 	}
 	told := fmt.Sprint(w.h.ask(fmt.Sprintf(`{ device(id: %q) { status timeline(last: 20) { edges { node { summary } } } commands { edges { node { state } } }
 		facts(prefix: "enrollment.") { key value } } }`, w.ID())))
-	for _, want := range []string{"status:ENROLLED", road, "(invitation default)", "state:ACKNOWLEDGED", "enrollment.road"} {
+	for _, want := range []string{"status:ENROLLED", road, "(invitation " + cmp.Or(w.by, "default") + ")", "state:ACKNOWLEDGED", "enrollment.road"} {
 		if !strings.Contains(told, want) {
 			w.h.t.Errorf("%s is not told: %s", want, told)
 		}
@@ -152,7 +154,7 @@ func TestEveryRoadLeadsIn(t *testing.T) {
 		}
 		d := mdmtest.New(seed, mdmtest.IOS)
 		d.Proof = mdmtest.Proof{Way: mdmtest.BySignature}
-		return &wayfarer{d, h, built}
+		return &wayfarer{Device: d, h: h, built: built}
 	}
 	told := func(w *wayfarer, more map[string]any) []byte {
 		message, err := w.MachineInfo(w.built, more)

@@ -86,7 +86,7 @@ func TestSigningInLeadsIn(t *testing.T) {
 		}
 		d := mdmtest.New(seed, mdmtest.IOS)
 		d.Proof = mdmtest.Proof{Way: mdmtest.BySignature}
-		w := &wayfarer{d, h, built}
+		w := &wayfarer{Device: d, h: h, built: built}
 		message, err := w.MachineInfo(built, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -98,7 +98,7 @@ func TestSigningInLeadsIn(t *testing.T) {
 		if status != http.StatusOK {
 			w.h.t.Fatalf("the answer is %d %s", status, profile)
 		}
-		w.arrives(profile, road+" (invitation default), brought by ada@example.com (Ada Lovelace), as "+issuer.URL+" says")
+		w.arrives(profile, road+" (invitation default), brought by ada@example.com (Ada Lovelace, as "+issuer.URL+" says)")
 		told := fmt.Sprint(w.h.ask(fmt.Sprintf(`{ device(id: %q) { facts(prefix: "enrollment.account") { key value } } }`, w.ID())))
 		if !strings.Contains(told, "enrollment.account value:ada@example.com") || !strings.Contains(told, "enrollment.accountVouchedBy value:"+issuer.URL) {
 			w.h.t.Errorf("the facts are %s", told)

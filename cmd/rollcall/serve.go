@@ -244,6 +244,11 @@ func (s *server) mount(e *echo.Echo) error {
 	asks.Secrets.Escrow = &handlers.Escrow{Pairs: s.escrows, Now: s.now}
 	asks.PushCerts = &handlers.PushCerts{Certificates: s.pushcerts, Requests: s.pushRequests, Views: s.views}
 	asks.Link, asks.Ends = s.links.Link, s.ends
+	letters, err := s.letters(asks.Invitations)
+	if err != nil {
+		return err
+	}
+	asks.Letters = letters
 	asks.Passwords = &handlers.Passwords{Devices: s.devices}
 	if err := asks.Mount(e.Group(""), handlers.Identify, handlers.Recover, s.tokens.Bearer); err != nil {
 		return err

@@ -44,6 +44,7 @@ type settings struct {
 	identities
 	enrolling
 	signingIn
+	mailing
 	LogLevel string `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 }
 
@@ -85,7 +86,7 @@ func (s *settings) check() error {
 	if err := s.signing.check(); err != nil {
 		return err
 	}
-	return errors.Join(s.identities.check(), s.enrolling.check(), s.signingIn.check(), s.wantedTimes.check(), s.checkIns.check())
+	return errors.Join(s.identities.check(), s.enrolling.check(), s.signingIn.check(), s.mailing.check(), s.wantedTimes.check(), s.checkIns.check())
 }
 
 // witnesses are who is sent checkpoints.

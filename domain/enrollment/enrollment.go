@@ -91,7 +91,9 @@ func (Withdrawn) EventType() string { return "enrollment.withdrawn" }
 func (Admitted) EventType() string { return "enrollment.admitted" }
 
 // Events lists every event of an invitation by its zero value.
-func Events() []domain.Event { return []domain.Event{Invited{}, Withdrawn{}, Admitted{}} }
+func Events() []domain.Event {
+	return []domain.Event{Invited{}, Withdrawn{}, Admitted{}, Mailed{}, MailFailed{}}
+}
 
 // An Invitation is a way in as its events tell it.
 type Invitation struct {
