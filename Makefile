@@ -37,8 +37,9 @@ properties: ## ten thousand random lives of a device, instead of the hundred of 
 	$(GO) test ./domain/device -run 'ALifeLosesNoCommand|ARepeatedConnect' -rapid.checks=10000
 
 SOAK ?= 10000
-soak: ## as many device-days with faults as SOAK says (10,000), for each of four seeds; some five minutes
+soak: ## as many device-days with faults as SOAK says (10,000), for each of four seeds; and 500 kills of a server that issues certificates; some fifteen minutes
 	ROLLCALL_DEVICE_DAYS=$(SOAK) $(GO) test -count=1 -v -timeout 6h ./tests -run '^TestDeviceDays$$'
+	ROLLCALL_KILLS=500 $(GO) test -count=1 -v -timeout 1h ./tests -run '^TestSIGKILLWhileCertificatesAreIssued$$'
 
 check: lint race ## what must be green before a commit (the floor plan is one of the tests)
 

@@ -165,9 +165,6 @@ func (a *Authority) sign(ctx context.Context, public any, key string, g Grant, m
 
 // template decides what is in a certificate. Nothing of what the request wished for is.
 func (a *Authority) template(root Root, public any, g Grant, at time.Time) *x509.Certificate {
-	serial := make([]byte, 16)
-	_, _ = rand.Read(serial) // never fails
-	serial[0] = serial[0]&0x7f | 0x40
 	end := at.AddDate(0, 0, a.Days).Truncate(time.Second)
 	if end.After(root.Certificate.NotAfter) {
 		end = root.Certificate.NotAfter
@@ -177,7 +174,7 @@ func (a *Authority) template(root Root, public any, g Grant, at time.Time) *x509
 		session = newSession()
 	}
 	t := &x509.Certificate{
-		SerialNumber: new(big.Int).SetBytes(serial), Subject: pkix.Name{CommonName: session},
+		SerialNumber: newSerial(), Subject: pkix.Name{CommonName: session},
 		NotBefore: at.Add(-slack).Truncate(time.Second).UTC(), NotAfter: end.UTC(), BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
@@ -188,6 +185,14 @@ func (a *Authority) template(root Root, public any, g Grant, at time.Time) *x509
 		t.CRLDistributionPoints = []string{a.CRL + "/" + Fingerprint(root.Certificate)}
 	}
 	return t
+}
+
+// newSerial returns a serial number of 127 bits, of which 126 are random.
+func newSerial() *big.Int {
+	serial := make([]byte, 16)
+	_, _ = rand.Read(serial) // never fails
+	serial[0] = serial[0]&0x7f | 0x40
+	return new(big.Int).SetBytes(serial)
 }
 
 // SessionPrefix begins the name in the subject of each certificate that is issued here.

@@ -304,7 +304,7 @@ func TestAKeyWhoseCertificateWasRevokedGetsNoOther(t *testing.T) {
 func TestOneChallengeOneCertificateHoweverManyAskAtOnce(t *testing.T) {
 	h := build(t, nil)
 	challenge := h.pass(handlers.Pass{Invitation: enrollment.Default, Once: true})
-	const clients, each = 8, 6
+	const clients, each = 10, 10 // T34
 	messages := make([][]byte, clients)
 	for i := range messages {
 		messages[i] = h.client().message(challenge).Raw

@@ -60,6 +60,15 @@ func IdentityBy(ctx context.Context, profile []byte) (Identity, error) {
 	return identityBySCEP(ctx, content["com.apple.security.scep"], nil)
 }
 
+// IdentityFor is IdentityBy for a key that is there already, so that whoever got no answer can ask again.
+func IdentityFor(ctx context.Context, profile []byte, key *rsa.PrivateKey) (Identity, error) {
+	content, err := payloads(profile)
+	if err != nil {
+		return Identity{}, err
+	}
+	return identityBySCEP(ctx, content["com.apple.security.scep"], func() (*rsa.PrivateKey, error) { return key, nil })
+}
+
 // payloads returns a profile's payloads by their types.
 func payloads(profile []byte) (map[string]dict, error) {
 	if bytes.HasPrefix(profile, []byte{0x30}) {
