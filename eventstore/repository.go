@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,8 +102,8 @@ func (r *Repository[S, E]) attempt(ctx context.Context, id string, meta Meta, de
 		return Change[S, E]{State: state, Version: version}, err
 	}
 	envelopes, err := r.encode(stream, version, at, meta, events)
-	if err != nil {
-		return Change[S, E]{}, err
+	if err != nil { // its subject may just have been erased elsewhere
+		return Change[S, E]{}, cmp.Or(r.moved(ctx, stream, entry[S]{state, version}), err)
 	}
 	if err := r.append(ctx, stream, version, envelopes); err != nil {
 		return Change[S, E]{}, err

@@ -118,6 +118,7 @@ var libraries = map[string][]string{
 	"github.com/coreos/go-oidc/v3":                  {"handlers/enroll"},
 	"github.com/wneessen/go-mail":                   {"handlers/mail"},
 	"rsc.io/qr":                                     {"handlers"},
+	"github.com/jackc/pgx/v5":                       {"eventstore/seal", "eventstore/lease"},
 	"zombiezen.com/go/sqlite":                       {"eventstore/embedded", "eventstore/seal", "projections"},
 	"modernc.org/sqlite":                            {"eventstore/embedded", "eventstore/seal", "projections"},
 	"github.com/klauspost/compress":                 {"eventstore/embedded", "eventstore/seal", "tests/dictionary"},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rollcall-mdm/rollcall/eventstore"
 	"github.com/rollcall-mdm/rollcall/eventstore/seal"
+	"github.com/rollcall-mdm/rollcall/eventstore/seal/pgtest"
 )
 
 func masterKey(t testing.TB, dir string) *seal.LocalKey {
@@ -166,6 +167,12 @@ func TestKeyringLaws(t *testing.T) {
 	for _, l := range keyringLaws {
 		t.Run("memory/"+l.law, func(t *testing.T) { l.test(t, &seal.MemoryKeyring{}) })
 		t.Run("file/"+l.law, func(t *testing.T) { l.test(t, openKeyring(t, t.TempDir())) })
+	}
+	for _, l := range keyringLaws { // for two servers that are asked in turns
+		t.Run("shared/"+l.law, func(t *testing.T) {
+			url := pgtest.URL(t)
+			l.test(t, &alternating{both: [2]*seal.SharedKeyring{listening(t, url, localKey(1)), listening(t, url, localKey(1))}})
+		})
 	}
 }
 
