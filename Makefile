@@ -19,6 +19,8 @@ demo: build ## a server, a make-believe Apple and fifty devices with some weeks 
 	bin/rollcall demo
 
 test: build ## every test
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+		echo "PostgreSQL is not installed: what servers share in it is NOT tested (apt-get install postgresql)"
 	$(GO) test -timeout 20m ./...
 
 lint: $(TOOLS)/staticcheck ## gofmt, vet, staticcheck, golangci-lint (if it can be had)

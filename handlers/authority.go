@@ -82,6 +82,12 @@ func (a *Authority) Open(ctx context.Context) error {
 // Keep gives the authority a root's key. It issues only if the log says so.
 func (a *Authority) Keep(r Root) { a.keys.Store(Fingerprint(r.Certificate), &r) }
 
+// Has reports whether the key of the root with a fingerprint is here.
+func (a *Authority) Has(fingerprint string) bool {
+	_, has := a.keys.Load(fingerprint)
+	return has
+}
+
 // Run follows the log until ctx ends, so that what other servers revoke or roll over is known here too.
 func (a *Authority) Run(ctx context.Context) error {
 	head, err := a.Log.Head(ctx)

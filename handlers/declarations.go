@@ -17,8 +17,9 @@ import (
 type Declarations struct {
 	Declarations *eventstore.Repository[declaration.Declaration, domain.Event]
 	Views        *projections.Views
-	Stamp        domain.Stamp // makes tokens of contents, and addresses of data
-	URL          string       // how devices reach the server, without a slash at the end
+	Log          eventstore.Log // if other servers write to it: what they wrote is waited for before a device is told; none if nil
+	Stamp        domain.Stamp   // makes tokens of contents, and addresses of data
+	URL          string         // how devices reach the server, without a slash at the end
 }
 
 // Put gives a declaration its content. unchecked is for administrators. It returns the position after which views show it; 0 if nothing changed.
@@ -72,11 +73,27 @@ func (d *Declarations) PutData(ctx context.Context, c Caller, id, declarationTyp
 
 // Set returns what a channel is to have, and when that last changed.
 func (d *Declarations) Set(ctx context.Context, deviceID string, channel device.ChannelID) (declaration.Set, time.Time, error) {
+	if err := d.catchUp(ctx); err != nil {
+		return declaration.Set{}, time.Time{}, err
+	}
 	wanted, err := d.Views.Wanted(ctx, deviceID, channel, projections.Now)
 	if err != nil {
 		return declaration.Set{}, time.Time{}, fmt.Errorf("find the declarations of a device: %w", err)
 	}
 	return wanted.Set(), wanted.Changed, nil
+}
+
+// catchUp waits until the views know all that other servers have written: the order to fetch a set may have come from one whose
+// views knew more.
+func (d *Declarations) catchUp(ctx context.Context) error {
+	if d.Log == nil {
+		return nil
+	}
+	head, err := d.Log.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("find the end of the log: %w", err)
+	}
+	return d.Views.Wait(ctx, head)
 }
 
 // Document returns one declaration of a channel's set as the device fetches it: the newest, even if it came after the set.

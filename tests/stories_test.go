@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/rollcall-mdm/rollcall/eventstore/seal/pgtest"
 )
 
 // program is the built binary that the stories are played against.
@@ -47,6 +49,7 @@ func build(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	defer pgtest.End()
 	return m.Run()
 }
 

@@ -197,7 +197,7 @@ type auditVerifyCmd struct {
 	Disclosed string   `type:"existingfile" placeholder:"FILE" help:"Keys that you were given, as the server's disclose answers: each must open its part of its event as it stands in the bundle."`
 	Opened    string   `placeholder:"FILE" help:"Where to write what they open, a JSON object a line: a file that is not there."`
 	Show      bool     `help:"Print what was disclosed in the bundle, event by event."`
-	Keys      string   `type:"existingdir" placeholder:"DIR" help:"A data directory, or a copy of its keys, that opens what devices sent, so that their signatures can be checked."`
+	Keys      string   `env:"-" placeholder:"DIR" help:"A data directory, or a copy of its keys, that opens what devices sent, so that their signatures can be checked."`
 }
 
 // errUnfit makes the exit status 1.

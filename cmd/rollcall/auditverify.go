@@ -36,6 +36,9 @@ func (c *auditVerifyCmd) verify(ctx context.Context, how ledger.Verification) (_
 		d.show = c.showPart
 	}
 	s := &signatures{Open: d.evidence}
+	if (keeping{Keys: c.Keys}).shared() {
+		c.Keys = "" // it stands in a file of settings that serves all commands
+	}
 	if c.Keys != "" {
 		keys, err := openKeys(c.Keys)
 		if err != nil {
@@ -101,6 +104,9 @@ func (c *auditVerifyCmd) given() (*disclosed, func() error, error) {
 
 // openKeys opens the keys of a data directory, or of a copy that was made with them.
 func openKeys(dir string) (*seal.FileKeyring, error) {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("--keys %s is no directory: name a data directory, or a backup that was made --with-keys", dir)
+	}
 	var none keeping
 	for _, file := range none.keyFiles(dir) {
 		if _, err := os.Stat(filepath.Join(dir, file)); err != nil && file != "index.key" {

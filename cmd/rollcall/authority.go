@@ -112,7 +112,7 @@ func (r roller) RollOver(ctx context.Context, who handlers.Caller) (eventstore.P
 	if _, err := os.Stat(s.path(name)); err == nil {
 		name = rootName(root.Certificate)
 	}
-	if err := keepRoot(s.path(name), root); err != nil {
+	if err := s.alone(ctx, func() error { return keepRoot(s.path(name), root) }); err != nil {
 		return 0, err
 	}
 	return s.authority.Install(ctx, who, root, authority.Made)
@@ -143,6 +143,9 @@ func (s *server) believe(ctx context.Context, now authority.Authority) error {
 		all = append(all, some...)
 	}
 	s.identity.Believe(roots, own...)
+	if s.shares != nil {
+		s.shares.rootsMoved()
+	}
 	return s.recordTrust(ctx, all)
 }
 

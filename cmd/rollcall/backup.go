@@ -33,7 +33,9 @@ func (c *backupCmd) Run(ctx context.Context) error {
 	}
 	databases, files := []string{log}, extra
 	if c.WithKeys {
-		databases = append(databases, "keys.db")
+		if !c.shared() {
+			databases = append(databases, "keys.db")
+		}
 		files = append(files, "master.key", "master-key.from", "index.key", signerCert, signerKey, ledger.KeyFile, ledger.PublicFile)
 		files = append(files, rootFiles(c.Data)...)
 	}
@@ -63,7 +65,10 @@ func (c *backupCmd) tell() {
 	} else {
 		fmt.Fprintf(c.out(), "the ledger's index and its newest checkpoint are copied to %s, not the log: it is in %s, back it up now with EventStoreDB's own backup\n", c.To, c.shown())
 	}
-	if !c.WithKeys {
+	if c.shared() {
+		fmt.Fprintln(c.out(), "the data keys are in PostgreSQL: back them up with pg_dump, apart and after the log")
+	}
+	if !c.WithKeys && !c.shared() {
 		fmt.Fprintln(c.out(), "without master.key, index.key and keys.db it opens nothing that is personal or secret: back them up apart and after the log, with --with-keys")
 	}
 }

@@ -33,6 +33,7 @@ func newCustodian(h *house, views *projections.Views) *custodian {
 // Erase forgets a device, or a user of it: in the log, in all that is kept in memory, and in the views.
 func (c *custodian) Erase(ctx context.Context, who handlers.Caller, deviceID string, channel device.ChannelID, reason string) error {
 	whom := seal.Subject{Stream: eventstore.Stream{Kind: device.Kind, ID: deviceID}, Within: string(channel)}
+	defer c.elsewhere.notOf(whom.Stream)()
 	if _, err := c.erase(ctx, who, whom, reason); err != nil {
 		return err
 	}
@@ -153,6 +154,9 @@ func (h *house) rotate(ctx context.Context, meta eventstore.Meta, reason string,
 	}
 	before := h.keys.MasterKey()
 	count, err := h.keys.Rotate(ctx, next, tell)
+	if errors.Is(err, seal.ErrUnsettled) {
+		return err // the next start settles it
+	}
 	if err != nil && h.keys.MasterKey() == before {
 		return errors.Join(err, h.custody.Leave())
 	}

@@ -117,13 +117,16 @@ func (s *server) profileSigner() (*cms.Signer, error) {
 	s.signs.Lock()
 	defer s.signs.Unlock()
 	if s.signs.signer == nil {
-		signer, err := s.signer(s.dir)
-		if err != nil {
+		if err := s.alone(context.Background(), s.openSigner); err != nil {
 			return nil, err
 		}
-		s.signs.signer = signer
 	}
 	return s.signs.signer, nil
+}
+
+func (s *server) openSigner() (err error) {
+	s.signs.signer, err = s.signer(s.dir)
+	return err
 }
 
 // eitherToken lets people in by an API token, as Bearer or as the password of Basic.

@@ -20,10 +20,14 @@ func (h *house) checkKeys(ctx context.Context, k keeping) error {
 	if err != nil || head == 0 {
 		return err
 	}
-	if file := k.missingKey(h.dir); file != "" {
+	switch file := k.missingKey(h.dir); file {
+	case "":
+		return nil
+	case "keys.db":
+		return fmt.Errorf("the log in %s has events, but keys.db is missing: put the one back that belongs to it, or name with --keys the PostgreSQL that has the keys", h.dir)
+	default:
 		return fmt.Errorf("the log in %s has events, but %s is missing: put the keys back that belong to it", h.dir, file)
 	}
-	return nil
 }
 
 // erase forgets all that is personal or secret about a device, or one user of it: the event first, which is then in the
@@ -33,7 +37,7 @@ func (h *house) erase(ctx context.Context, c handlers.Caller, whom seal.Subject,
 	if err := c.Administer(); err != nil {
 		return false, err
 	}
-	if known, err := h.keys.Knows(whom); err != nil || whom.Within != "" && !known {
+	if known, err := h.keys.Knows(ctx, whom); err != nil || whom.Within != "" && !known {
 		return false, errors.Join(err, domain.Refusef(domain.NotFound, "the device has no such user"))
 	}
 	if err := h.keys.BeginErasing(ctx, whom); err != nil {
@@ -62,6 +66,7 @@ func (h *house) noticeErasure(env eventstore.Envelope) error {
 	if err := json.Unmarshal(env.Data, &open); err != nil {
 		return fmt.Errorf("read an erasure: %w", err)
 	}
+	h.elsewhere.notice(env)
 	whom := seal.Subject{Stream: env.Stream, Within: open.Channel}
 	if h.keys.Epoch(whom, env.Version+1) > h.keys.Epoch(whom, env.Version) {
 		return nil

@@ -29,6 +29,9 @@ func (s *server) readyz(c echo.Context) error {
 	if !s.ready.is.Load() {
 		return c.String(http.StatusServiceUnavailable, "starting or stopping\n")
 	}
+	if !s.has(coming, api, working) {
+		return s.readyWithoutViews(c)
+	}
 	if _, asked := s.views.Stale(); !asked {
 		return c.String(http.StatusServiceUnavailable, "the views are being built for this version of the server\n")
 	}
@@ -40,6 +43,16 @@ func (s *server) readyz(c echo.Context) error {
 	}
 	if lag > maxLag {
 		return c.String(http.StatusServiceUnavailable, "the views are far behind the log\n")
+	}
+	return c.String(http.StatusOK, "ready\n")
+}
+
+// readyWithoutViews answers for a server whose roles need no views.
+func (s *server) readyWithoutViews(c echo.Context) error {
+	ctx, cancel := context.WithTimeout(c.Request().Context(), glance)
+	defer cancel()
+	if _, err := s.house.log.Head(ctx); err != nil {
+		return c.String(http.StatusServiceUnavailable, "the log cannot be read\n")
 	}
 	return c.String(http.StatusOK, "ready\n")
 }

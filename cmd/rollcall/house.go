@@ -41,7 +41,8 @@ import (
 type house struct {
 	dir        string
 	now        func() time.Time
-	keys       *seal.FileKeyring
+	keys       keyring
+	shares     *sharing     // nil if the keys are in the directory
 	custody    seal.Custody // of the master key
 	log        eventstore.Log
 	tree       ledger.Tree // over the log's events
@@ -52,6 +53,7 @@ type house struct {
 	pseudonyms seal.Pseudonyms
 	logger     *slog.Logger
 	closing    chan struct{} // closed when the house is about to be
+	elsewhere  *erasures     // by other servers
 
 	devices      *eventstore.Repository[device.Device, domain.Event]
 	certificates *eventstore.Repository[certificate.Certificate, domain.Event]
@@ -79,7 +81,7 @@ func openHouse(ctx context.Context, o opening, now func() time.Time) (*house, er
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	h := &house{dir: o.Dir, now: now, logger: o.Logger, shared: !o.embedded(), closing: make(chan struct{})}
+	h := &house{dir: o.Dir, now: now, logger: o.Logger, shared: !o.embedded(), closing: make(chan struct{}), elsewhere: newErasures()}
 	if err := h.open(ctx, o); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
@@ -96,13 +98,16 @@ func (h *house) open(ctx context.Context, o opening) error {
 		return err // first: it also makes sure that no other process is at home here
 	}
 	h.log, h.tree, h.index = log.Log, log.tree, log.index
+	if h.elsewhere.since, err = h.log.Head(ctx); err != nil {
+		return err
+	}
 	if err := h.checkKeys(ctx, o.keeping); err != nil {
 		return err
 	}
-	if h.pseudonyms, err = seal.OpenPseudonyms(h.path("index.key")); err != nil {
+	if err := h.openKeys(ctx, o.keeping); err != nil {
 		return err
 	}
-	if err := h.openKeys(ctx, o.keeping); err != nil {
+	if h.pseudonyms, err = seal.OpenPseudonyms(h.path("index.key")); err != nil {
 		return err
 	}
 	h.codec = &seal.Codec[domain.Event]{Types: catalog.Events(), Keys: h.keys, Upcasts: catalog.Upcasts()}
@@ -170,6 +175,9 @@ func (h *house) close() error {
 	if h.keys != nil {
 		errs = append(errs, h.keys.Close())
 	}
+	if h.shares != nil {
+		h.shares.leave()
+	}
 	return errors.Join(errs...)
 }
 
@@ -180,7 +188,10 @@ var founder = handlers.Caller{ID: "first-start", Name: "the first start", Role: 
 func (h *house) adminToken(ctx context.Context) (string, error) {
 	file := h.path("admin-token")
 	if _, err := os.Stat(file); err == nil {
-		return file, nil
+		return file, h.tellToken(ctx)
+	}
+	if made, err := h.hasToken(ctx); made || err != nil {
+		return "in the data directory of the server that was the first on this log", err
 	}
 	_, text, err := h.tokens.Create(ctx, founder, "administrator", operator.Administrator, time.Time{})
 	if err != nil {
@@ -189,5 +200,5 @@ func (h *house) adminToken(ctx context.Context) (string, error) {
 	if err := writeWhole(file, []byte(text+"\n")); err != nil {
 		return "", fmt.Errorf("keep the administrator's token: %w", err)
 	}
-	return file, nil
+	return file, h.tellToken(ctx)
 }

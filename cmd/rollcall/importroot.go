@@ -27,7 +27,7 @@ func (r roller) Import(ctx context.Context, who handlers.Caller, text []byte) (e
 	if err != nil {
 		return 0, err
 	}
-	if err := keepRoot(r.s.path(rootName(root.Certificate)), root); err != nil {
+	if err := r.s.alone(ctx, func() error { return keepRoot(r.s.path(rootName(root.Certificate)), root) }); err != nil {
 		return 0, err
 	}
 	return r.s.authority.Install(ctx, who, root, authority.Imported)

@@ -19,6 +19,7 @@ import (
 // keysCmd works on the keys of a data directory: through the server that runs there, or by itself if none does.
 type keysCmd struct {
 	Rotate       keysRotateCmd `cmd:"" help:"Make a new master key, or go over to another one, and wrap all data keys with it."`
+	Move         keysMoveCmd   `cmd:"" help:"Move the data keys from keys.db to a PostgreSQL, where servers that share a log share them (while the server is stopped)."`
 	EraseSubject keysEraseCmd  `cmd:"" name:"erase-subject" help:"Destroy the keys of a device and its users, or of one user: all that is personal or secret about them is gone for good, from backups of the log too."`
 }
 
@@ -230,6 +231,10 @@ func (c *keysEraseCmd) tell(id string, before *erasure) {
 		fmt.Fprintf(c.out(), "the personal data of a user of device %s is gone, in the log and the views\n", id)
 	default:
 		fmt.Fprintf(c.out(), "the personal data of device %s and its users is gone, in the log and the views\n", id)
+	}
+	if c.shared() {
+		fmt.Fprintln(c.err(), "backups of PostgreSQL and its write-ahead archives still hold the keys, wrapped: destroy them, or change the master key (rollcall keys rotate) and destroy the old one")
+		return
 	}
 	fmt.Fprintln(c.err(), "backups of keys.db still open what was sealed before: destroy them")
 }

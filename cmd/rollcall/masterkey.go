@@ -12,8 +12,9 @@ import (
 	"github.com/rollcall-mdm/rollcall/eventstore/seal"
 )
 
-// A keeping says who keeps the master key.
+// A keeping says who keeps the keys.
 type keeping struct {
+	Keys      string `default:"file" placeholder:"WHERE" help:"Where data keys are: file (keys.db in the data directory), or postgres://USER:PASSWORD@HOST/DATABASE, where servers that share a log share them (better in ROLLCALL_KEYS than on the command line)."`
 	MasterKey string `name:"master-key" env:"ROLLCALL_MASTER_KEY_FROM" placeholder:"WHERE" help:"Where the master key is: file:PATH, env:NAME (32 bytes in base64), exec:PROGRAM or https://… (a key management service). If not set: where the last rotation put it, else master.key in the data directory, or where that is missing ROLLCALL_MASTER_KEY in the environment."`
 }
 
@@ -21,8 +22,11 @@ func (k keeping) custody(dir string) seal.Custody { return seal.Custody{Dir: dir
 
 // openKeys opens the master key, and the keyring that it unwraps.
 func (h *house) openKeys(ctx context.Context, k keeping) error {
-	file := h.path("keys.db")
 	h.custody = k.custody(h.dir)
+	if k.shared() {
+		return h.openSharedKeys(ctx, k)
+	}
+	file := h.path("keys.db")
 	master, err := h.custody.Open(ctx, file)
 	if errors.Is(err, seal.ErrNoMasterKey) {
 		err = fmt.Errorf("%w: put the one back that belongs to %s, nothing opens it without", err, file)
@@ -30,12 +34,18 @@ func (h *house) openKeys(ctx context.Context, k keeping) error {
 	if err != nil {
 		return err
 	}
-	h.keys, err = seal.OpenKeyring(file, master, 0)
+	keys, err := seal.OpenKeyring(file, master, 0)
+	if err == nil {
+		h.keys = keys
+	}
 	return err
 }
 
 // keyFiles are those files of a data directory without which its log opens nothing.
 func (k keeping) keyFiles(dir string) []string {
+	if k.shared() {
+		return nil // the keyring says what is missing
+	}
 	files := []string{"index.key", "keys.db"}
 	from, err := k.custody(dir).From()
 	if err != nil || from == "file:"+filepath.Join(dir, "master.key") {

@@ -21,7 +21,7 @@ import (
 // keyring makes no keys.
 type readHouse struct {
 	*house
-	keys *seal.ReadKeyring
+	keys readKeyring
 }
 
 // reads opens the directory for reading, does something with it, and closes it again. Nothing is locked, and nothing is
@@ -53,10 +53,10 @@ func openReading(ctx context.Context, o opening) (*readHouse, error) {
 }
 
 func (h *readHouse) open(ctx context.Context, o opening) (err error) {
-	if h.pseudonyms, err = seal.OpenPseudonyms(h.path("index.key")); err != nil {
+	if err := h.openKeys(ctx, o.keeping); err != nil {
 		return err
 	}
-	if h.keys, err = seal.OpenReadKeyring(ctx, h.path("keys.db"), h.masterKey); err != nil {
+	if h.pseudonyms, err = seal.OpenPseudonyms(h.path("index.key")); err != nil {
 		return err
 	}
 	h.codec = &seal.Codec[domain.Event]{Types: catalog.Events(), Keys: h.keys}

@@ -6,10 +6,14 @@ import (
 	"os"
 	"sync"
 	"testing"
+
+	"github.com/rollcall-mdm/rollcall/eventstore/seal/pgtest"
 )
 
 // TestMain lets all servers of these tests have the same root's key: to make one takes a second.
 func TestMain(m *testing.M) {
 	newRootKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
-	os.Exit(m.Run())
+	code := m.Run()
+	pgtest.End()
+	os.Exit(code)
 }

@@ -114,6 +114,9 @@ func (s *server) open(ctx context.Context, now func() time.Time) (err error) {
 	if err := s.openWeb(); err != nil {
 		return err
 	}
+	if err := s.share(ctx); err != nil {
+		return err
+	}
 	logger.Info("Rollcall is at home", "version", version, "data", s.Data, "store", s.shown(), "url", s.URL, "listen", s.listener.Addr().String(), "admin-token", token)
 	return nil
 }
@@ -201,6 +204,9 @@ func (s *server) openWeb() error {
 
 func (s *server) mount(e *echo.Echo) error {
 	declared := &handlers.Declarations{Declarations: s.declarations, Views: s.views, Stamp: s.pseudonyms.Stamp, URL: strings.TrimRight(s.URL, "/")}
+	if s.house.shared {
+		declared.Log = s.house.log
+	}
 	many := &handlers.BulkOrders{Orders: s.bulks, Views: s.views}
 	door := &mdm.Door{
 		Declarations: declared, Bulk: many,
@@ -211,12 +217,12 @@ func (s *server) mount(e *echo.Echo) error {
 		return err
 	}
 	door.Revoked, door.Visitors = s.authority.Revoked, visitors{s.house}
-	door.Mount(e.Group("/mdm"))
+	door.MountFor(e.Group("/mdm"), s.has(checkin), s.has(connect))
 	door.Admitted = s.join
-	if err := s.mountSCEP(e); err != nil {
+	if err := s.mountSCEP(s.doors(e, coming)); err != nil {
 		return err
 	}
-	if err := s.mountEnrolment(e); err != nil {
+	if err := s.mountEnrolment(s.doors(e, coming)); err != nil {
 		return err
 	}
 
@@ -250,19 +256,20 @@ func (s *server) mount(e *echo.Echo) error {
 	}
 	asks.Letters = letters
 	asks.Passwords = &handlers.Passwords{Devices: s.devices}
-	if err := asks.Mount(e.Group(""), handlers.Identify, handlers.Recover, s.tokens.Bearer); err != nil {
+	asked := s.doors(e, api)
+	if err := asks.Mount(asked.Group(""), handlers.Identify, handlers.Recover, s.tokens.Bearer); err != nil {
 		return err
 	}
 	if err := s.openControl(asks); err != nil {
 		return err
 	}
-	(&proof.Door{Ledger: s.ledger, Beyond: ledger.ErrBeyond, Place: exporter{s}.Place}).Mount(e.Group("/log"))
-	(&proof.Exports{Exporter: exporter{s}}).Mount(e.Group("/log/export", handlers.Identify, handlers.Recover, handlers.Private, s.tokens.Bearer))
+	(&proof.Door{Ledger: s.ledger, Beyond: ledger.ErrBeyond, Place: exporter{s}.Place}).Mount(asked.Group("/log"))
+	(&proof.Exports{Exporter: exporter{s}}).Mount(asked.Group("/log/export", handlers.Identify, handlers.Recover, handlers.Private, s.tokens.Bearer))
 	tools := &nano.Door{
 		Orders: orders, PushCerts: asks.PushCerts, Views: s.views, Pseudonyms: s.pseudonyms, Release: version, Log: s.logger,
 	}
-	e.GET("/version", tools.Version)
-	tools.Mount(e.Group("/v1", handlers.Identify, handlers.Recover, handlers.Private, s.tokens.Basic))
+	asked.GET("/version", tools.Version)
+	tools.Mount(asked.Group("/v1", handlers.Identify, handlers.Recover, handlers.Private, s.tokens.Basic))
 	return nil
 }
 
@@ -294,13 +301,18 @@ func (s *server) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.fold(ctx) })
 	g.Go(func() error { return s.rebuilder.run(ctx) })
-	g.Go(func() error { return s.work(ctx) })
+	g.Go(func() error { return s.workAlone(ctx) })
 	g.Go(func() error { return s.ledger.Run(ctx) })
 	g.Go(func() error { return s.again(ctx, "revocations elsewhere are not seen for now", s.authority.Run) })
 	if s.index != nil {
 		g.Go(func() error { return s.again(ctx, "the ledger's index does not go on for now", s.index) })
 	}
 	g.Go(func() error { return s.custodian.run(ctx) })
+	g.Go(func() error { return s.forgetErased(ctx) })
+	if s.shares != nil {
+		g.Go(func() error { return s.shares.keys.Run(ctx) })
+		g.Go(func() error { return s.fetchRoots(ctx) })
+	}
 	g.Go(func() error { return s.serveControl(ctx) })
 	g.Go(func() error {
 		if err := s.web.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {

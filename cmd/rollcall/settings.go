@@ -24,6 +24,7 @@ type settings struct {
 	DevTLS    bool   `name:"dev-tls" help:"Make a self-signed certificate: for trying out."`
 	PlainHTTP bool   `name:"plain-http" help:"No TLS here: a proxy in front of the server ends it."`
 	storage
+	split
 	Views     string        `default:"sqlite" help:"Where views are kept: sqlite."`
 	Identity  []string      `default:"mtls,signature" placeholder:"WAY" help:"How devices prove who they are: some of mtls, signature, header:NAME; ${default} if not said."`
 	Proxies   []string      `name:"trusted-proxy" placeholder:"CIDR" help:"Proxies whose certificate header and X-Forwarded-For are believed."`
@@ -70,7 +71,7 @@ func (s *settings) check() error {
 	case s.MaxBody < 64<<10:
 		return errors.New("--max-body is too small for Apple's messages: take at least 65536")
 	}
-	if err := s.checkStore(); err != nil {
+	if err := errors.Join(s.checkStore(), s.split.check(s.storage)); err != nil {
 		return err
 	}
 	if s.URL == "" {

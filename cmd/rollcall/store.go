@@ -32,7 +32,7 @@ func (s storage) checkStore() error {
 	if !s.embedded() && scheme != "esdb" && scheme != "esdb+discover" {
 		return fmt.Errorf("--store %q is no log: take embedded, esdb://… or esdb+discover://…", scheme)
 	}
-	return nil
+	return s.checkKeyring()
 }
 
 // shown is the store without user and password, for people to read.
@@ -96,6 +96,9 @@ func (o opening) openShelf(ctx context.Context, file func(string) string) (shelf
 		options.Observe = o.Metrics.committed
 	}
 	log, err := embedded.Open(ctx, file(logFile), options)
+	if errors.Is(err, embedded.ErrInUse) {
+		err = fmt.Errorf("%w; for servers that share a log, keep it in an EventStoreDB and their keys in a PostgreSQL (--store esdb://… --keys postgres://…)", err)
+	}
 	if err != nil {
 		return shelf{}, err
 	}

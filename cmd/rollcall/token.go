@@ -38,6 +38,9 @@ func (t *tokenCmd) with(ctx context.Context, do func(*house) error) error {
 	if err != nil {
 		return err
 	}
+	if err := h.share(ctx); err != nil {
+		return errors.Join(err, h.close())
+	}
 	return errors.Join(do(h), h.close())
 }
 

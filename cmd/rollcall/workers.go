@@ -12,6 +12,17 @@ import (
 	"github.com/rollcall-mdm/rollcall/projections"
 )
 
+// workAlone lets the workers work on one server at a time of those that share the log; on none that is to do other things.
+func (s *server) workAlone(ctx context.Context) error {
+	switch {
+	case !s.has(working):
+		return nil
+	case s.shares == nil:
+		return s.work(ctx)
+	}
+	return s.lease("workers", s.house).Run(ctx, s.work)
+}
+
 // work lets the workers work until ctx ends, once the views can be asked: each begins with what has happened till then.
 func (s *server) work(ctx context.Context) error {
 	if _, asked := s.views.Stale(); !asked {

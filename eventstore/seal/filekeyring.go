@@ -238,7 +238,7 @@ func (k *FileKeyring) MasterKey() string {
 }
 
 // Knows reports whether the subject has data keys, or ever had.
-func (k *FileKeyring) Knows(subject Subject) (bool, error) {
+func (k *FileKeyring) Knows(_ context.Context, subject Subject) (bool, error) {
 	if k.Epoch(subject, math.MaxInt64) > 0 {
 		return true, nil
 	}

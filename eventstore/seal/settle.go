@@ -56,6 +56,11 @@ func (c Custody) Open(ctx context.Context, keyring string) (MasterKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look at the keyring %s: %w", keyring, err)
 	}
+	return c.OpenFor(ctx, id)
+}
+
+// OpenFor does what Open does for a keyring of which it is known which master key opens it; empty if it has none yet.
+func (c Custody) OpenFor(ctx context.Context, id string) (MasterKey, error) {
 	source, err := c.From()
 	if err != nil {
 		return nil, fmt.Errorf("look where the master key is: %w", err)
@@ -101,6 +106,47 @@ func (c Custody) Find(ctx context.Context, id string) (MasterKey, error) {
 		}
 	}
 	return nil, errors.Join(fmt.Errorf("the data keys are wrapped by the master key %s, which is not here: put the right master.key back", id), err)
+}
+
+// Follow opens the master key to which another server has changed a keyring that they share: the one of now, if it was put in its
+// place; the next one, if that is noted; or that in the file beside which waits for its name, and gets it.
+func (c Custody) Follow(ctx context.Context, id string) (MasterKey, error) {
+	now, err := c.From()
+	if err != nil {
+		return nil, err
+	}
+	key, err := OpenSource(ctx, now, false)
+	if err == nil && key.ID() == id {
+		return key, nil
+	}
+	next, noteErr := readSource(c.nextFile())
+	if noteErr != nil {
+		return nil, errors.Join(err, noteErr)
+	}
+	if next == "" && strings.HasPrefix(now, "file:") {
+		next = now + ".next"
+	}
+	if next != "" {
+		key, nextErr := OpenSource(ctx, next, false)
+		if nextErr == nil && key.ID() == id {
+			return key, c.take(now, next)
+		}
+		if !errors.Is(nextErr, ErrNoMasterKey) {
+			err = errors.Join(err, nextErr)
+		}
+	}
+	return nil, errors.Join(fmt.Errorf("the data keys are wrapped by the master key %s, which is not here: put it in the place of the one from %s", id, now), err)
+}
+
+// take makes the next master key the one of now.
+func (c Custody) take(now, next string) error {
+	if noted, err := readSource(c.nextFile()); err != nil || noted != "" {
+		return errors.Join(err, c.Settle())
+	}
+	if err := os.Rename(strings.TrimPrefix(next, "file:"), strings.TrimPrefix(now, "file:")); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(strings.TrimPrefix(now, "file:")))
 }
 
 // Next notes where the next master key is. Without a source it is a file beside the one of now. It fails if another

@@ -96,7 +96,7 @@ CREATE TABLE IF NOT EXISTS rollcall_servers (
 func OpenShared(ctx context.Context, o SharedOptions) (*SharedKeyring, error) {
 	config, err := pgxpool.ParseConfig(o.URL)
 	if err != nil {
-		return nil, errors.New("the address of the keyring is none of PostgreSQL's: give one like postgres://user:password@host/database") // the error might hold the password
+		return nil, errAddress // the error itself might hold the password
 	}
 	if o.Cached == 0 {
 		o.Cached = 50_000
@@ -114,6 +114,16 @@ func OpenShared(ctx context.Context, o SharedOptions) (*SharedKeyring, error) {
 		return nil, errors.Join(fmt.Errorf("open the keyring in %s: %w", k.where(), err), k.Close())
 	}
 	return k, nil
+}
+
+var errAddress = errors.New("the address of the keyring is none of PostgreSQL's: give one like postgres://user:password@host/database")
+
+// CheckShared refuses what is no address of a keyring that servers share.
+func CheckShared(url string) error {
+	if _, err := pgxpool.ParseConfig(url); err != nil {
+		return errAddress
+	}
+	return nil
 }
 
 // where names the database, without user and password.
@@ -258,7 +268,11 @@ func (k *SharedKeyring) make(ctx context.Context, subject string) error {
 		k.still(changes, func() { k.cache.put(subject, keys) })
 		return nil
 	}
-	return k.catchUp(ctx) // somebody else has made them, or the master key is another one
+	other, err := k.look(ctx) // somebody else has made them, or the master key is another one
+	if err == nil && other != "" {
+		_, err = k.follow(ctx, other)
+	}
+	return err
 }
 
 // MasterKey returns the name of the master key.

@@ -100,17 +100,28 @@ type standing struct {
 	past      epochs
 }
 
-// catchUp reads what other servers have done, and forgets keys that may be destroyed.
+// catchUp reads what other servers have done, and forgets keys that may be destroyed. If another server has changed the master key
+// it goes over to the new one, and that this one is not here yet is no error: who needs it is told.
 func (k *SharedKeyring) catchUp(ctx context.Context) error {
+	other, err := k.look(ctx)
+	if err == nil && other != "" {
+		_, _ = k.follow(ctx, other)
+	}
+	return err
+}
+
+// look reads what other servers have done. other is the master key to which they have changed, if it is another than here.
+func (k *SharedKeyring) look(ctx context.Context) (other string, err error) {
 	var now standing
-	err := k.ask(ctx, func(ctx context.Context) (err error) {
+	err = k.ask(ctx, func(ctx context.Context) (err error) {
 		now, err = stand(ctx, k.db)
 		return err
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.looked = time.Now()
 	if now.destroyed > k.destroyed {
 		k.changes++
@@ -119,12 +130,10 @@ func (k *SharedKeyring) catchUp(ctx context.Context) error {
 	if now.destroyed >= k.destroyed {
 		k.past, k.destroyed = now.past, now.destroyed
 	}
-	other := k.master.ID() != now.master
-	k.mu.Unlock()
-	if other {
-		_, _ = k.follow(ctx, now.master) // whoever needs it is told
+	if k.master.ID() != now.master {
+		other = now.master
 	}
-	return nil
+	return other, nil
 }
 
 // stand reads all that at one moment.

@@ -142,6 +142,9 @@ func (k *SharedKeyring) changeMaster(ctx context.Context, next MasterKey) (count
 			return err
 		})
 	})
+	if err != nil {
+		err = k.changed(ctx, next, err)
+	}
 	if err != nil || !done {
 		return 0, false, err
 	}
@@ -149,6 +152,24 @@ func (k *SharedKeyring) changeMaster(ctx context.Context, next MasterKey) (count
 	k.master = next
 	k.mu.Unlock()
 	return count, true, nil
+}
+
+// ErrUnsettled says that it is not known whether the master key was changed: both are still needed.
+var ErrUnsettled = errors.New("whether the master key was changed is not known: keep both until the server was started again")
+
+// changed looks whether the master key was changed all the same, after something went wrong.
+func (k *SharedKeyring) changed(ctx context.Context, next MasterKey, wrong error) error {
+	var id string
+	err := k.ask(context.WithoutCancel(ctx), func(ctx context.Context) error { // FOR SHARE waits for whatever is still under way
+		return k.db.QueryRow(ctx, "SELECT id FROM rollcall_master FOR SHARE").Scan(&id)
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w: %w", ErrUnsettled, wrong, err)
+	case id == next.ID():
+		return nil
+	}
+	return wrong
 }
 
 // changeShared is what puts everything under the next master key at once.

@@ -111,19 +111,33 @@ func (Nobody) Evolve(domain.Event, time.Time) Nobody { return Nobody{} }
 
 // Mount opens the door at the group's own path and at /checkin and /connect below it. The first takes both kinds
 // of messages, as devices send them whose profile names one URL.
-func (d *Door) Mount(g *echo.Group) {
+func (d *Door) Mount(g *echo.Group) { d.MountFor(g, true, true) }
+
+// MountFor opens the door for check-ins, for those who connect for commands, or for both: Apple's protocol lets each have a server
+// of its own. The address that takes both is there where both are.
+func (d *Door) MountFor(g *echo.Group, checkIns, connects bool) {
 	d.once.Do(d.init)
-	for path, serve := range map[string]echo.HandlerFunc{
-		"": d.serve(d.either), "/checkin": d.serve(d.checkIn), "/connect": d.serve(d.connect),
-	} {
+	routes := map[string]echo.HandlerFunc{}
+	if checkIns {
+		routes["/checkin"] = d.serve(d.checkIn)
+	}
+	if connects {
+		routes["/connect"] = d.serve(d.connect)
+	}
+	if checkIns && connects {
+		routes[""] = d.serve(d.either)
+	}
+	for path, serve := range routes {
 		g.PUT(path, serve)
 		g.POST(path, serve) // some clients of other makers
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
 			g.Add(method, path, notAllowed)
 		}
 	}
-	g.GET("/data/:mark", d.data)
-	g.HEAD("/data/:mark", d.data)
+	if connects {
+		g.GET("/data/:mark", d.data)
+		g.HEAD("/data/:mark", d.data)
+	}
 }
 
 func notAllowed(c echo.Context) error {
