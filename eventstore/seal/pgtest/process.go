@@ -84,7 +84,7 @@ type process struct {
 
 // run starts a program. It ends with this process at the latest: the thread that starts it stays as long as that.
 func (s *Server) run(ctx context.Context, name string, args ...string) (*process, error) {
-	p := &process{cmd: exec.Command(filepath.Join(s.bin, name), args...), done: make(chan struct{})}
+	p := &process{cmd: exec.Command(filepath.Join(s.bin, name), args...), done: make(chan struct{})} //nolint:gosec // a test's own programs
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = s.dir, &p.said, &p.said
 	p.cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
 	p.cmd.SysProcAttr = endsWithUs()
