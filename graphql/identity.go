@@ -99,6 +99,7 @@ func (t *types) identityFields() graphql.Fields {
 		"because":     get("", t.revocation, func(c identity) any { return orNull(strings.ReplaceAll(c.Because, "-", "_")) }),
 		"reason":      text("Why it was revoked, in words.", func(c identity) string { return c.Reason }),
 		"overdueAt":   get("When somebody was told that it ends soon and no other one has come in its place.", timeScalar, func(c identity) any { return c.OverdueAt }),
+		"attestation": get("What the maker of its holder's device vouches for; null if nothing was attested.", t.attestation, func(c identity) any { return orNone(c.Attested) }),
 	}
 }
 

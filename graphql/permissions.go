@@ -98,6 +98,7 @@ var permissions = map[string]permission{
 	"Invitation":                    read,
 	"InvitationConnection":          read,
 	"InvitationEdge":                read,
+	"Attestation":                   read,
 	"IdentityCertificate":           read,
 	"IdentityCertificateConnection": read,
 	"IdentityCertificateEdge":       read,

@@ -41,7 +41,7 @@ type types struct {
 
 	road, revocation, endKind                 *graphql.Enum
 	invitation, invitations, mailed, root     *graphql.Object
-	certificateEnd                            *graphql.Object
+	certificateEnd, attestation               *graphql.Object
 	identityCertificate, identityCertificates *graphql.Object
 }
 
@@ -75,6 +75,7 @@ func newSchema() (graphql.Schema, error) {
 	t.makeEscrow()
 	t.makePushCertificates()
 	t.makeInvitation()
+	t.makeAttestation()
 	t.makeIdentity()
 	t.makeEnds()
 	return graphql.NewSchema(graphql.SchemaConfig{

@@ -5,9 +5,11 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"time"
 
+	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/domain/authority"
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
 	"github.com/rollcall-mdm/rollcall/domain/device"
@@ -76,10 +78,23 @@ func (c certificates) issued(tx Tx, r *record, e certificate.Issued) error {
 		}
 		intended = number
 	}
-	return tx.Exec(`INSERT INTO certificates (fingerprint, place, serial, not_before, not_after, first, issued, issuer, public_key, session, road, invitation, follows, command, intended)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (fingerprint) DO NOTHING`,
+	attested, err := attestation(e.Attested)
+	if err != nil {
+		return err
+	}
+	return tx.Exec(`INSERT INTO certificates (fingerprint, place, serial, not_before, not_after, first, issued, issuer, public_key, session, road, invitation, follows, command, intended, attested)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (fingerprint) DO NOTHING`,
 		r.env.Stream.ID, endPlace(e.NotAfter, r.env.Stream.ID), e.Serial, microseconds(e.NotBefore), microseconds(e.NotAfter), r.position, r.position,
-		e.Issuer, e.PublicKey, e.Session, e.Road, e.Invitation, e.Follows, e.Order, intended)
+		e.Issuer, e.PublicKey, e.Session, e.Road, e.Invitation, e.Follows, e.Order, intended, attested)
+}
+
+// attestation returns what is vouched for as the view keeps it.
+func attestation(a *domain.Attestation) (string, error) {
+	if a == nil {
+		return "", nil
+	}
+	text, err := json.Marshal(a)
+	return string(text), err
 }
 
 func (c certificates) pinned(tx Tx, r *record, fingerprint, serial string, notAfter time.Time) error {

@@ -16,6 +16,7 @@ CREATE TABLE certificates (
   follows     TEXT    NOT NULL, -- fingerprint of the certificate in whose place it comes
   command     TEXT    NOT NULL, -- CommandUUID of the InstallProfile that brought it
   intended    INTEGER,          -- number of the device that it was issued for
+  attested    TEXT    NOT NULL DEFAULT '', -- what is vouched for about its key, JSON; empty if nothing is
   revoked     INTEGER,          -- position
   overdue     INTEGER,          -- position at which somebody was told that no other one comes in its place
   because     TEXT,

@@ -2,8 +2,10 @@ package projections
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
+	"github.com/rollcall-mdm/rollcall/domain"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 )
 
@@ -29,7 +31,8 @@ type Certificate struct {
 	RevokedAt   time.Time
 	Because     string
 	Reason      string
-	OverdueAt   time.Time // when somebody was told that no other one has come in its place
+	OverdueAt   time.Time           // when somebody was told that no other one has come in its place
+	Attested    *domain.Attestation // what is vouched for about its key; nil if nothing is
 	place       string
 }
 
@@ -56,7 +59,7 @@ const certificateColumns = `SELECT c.fingerprint, c.serial, c.not_before, c.not_
 	c.command, (SELECT n.text FROM names n WHERE n.vocabulary = ? AND n.id = c.intended), d.text, s.time,
 	(SELECT COUNT(*) FROM certificate_clones k WHERE k.fingerprint = c.fingerprint AND k.position <= ?),
 	(SELECT t.time FROM timeline t WHERE t.position = c.revoked AND c.revoked <= ?), CASE WHEN c.revoked <= ? THEN c.because END, CASE WHEN c.revoked <= ? THEN c.reason END, c.place,
-	(SELECT t.time FROM timeline t WHERE t.position = c.overdue AND c.overdue <= ?)
+	(SELECT t.time FROM timeline t WHERE t.position = c.overdue AND c.overdue <= ?), c.attested
 	FROM certificates c LEFT JOIN certificate_pins p ON p.fingerprint = c.fingerprint AND p.since <= ? AND (p.until IS NULL OR p.until > ?)
 	LEFT JOIN names d ON d.vocabulary = ? AND d.id = p.device LEFT JOIN timeline s ON s.position = p.since`
 
@@ -144,8 +147,14 @@ func certificatesAt(tx Tx, asOf eventstore.Position, where where, rest string, m
 	at := lastly(asOf)
 	args := append([]any{at, at, at, int64(devices), at, at, at, at, at, at, at, int64(devices)}, append(where.args, more...)...)
 	err = tx.Query(certificateColumns+where.String()+rest, args, func(r Row) error {
+		var attested *domain.Attestation
+		if text := r.Text(22); text != "" {
+			if err := json.Unmarshal([]byte(text), &attested); err != nil {
+				return err
+			}
+		}
 		list = append(list, Certificate{
-			Fingerprint: r.Text(0), Serial: r.Text(1), NotBefore: moment(r.Int(2)), NotAfter: moment(r.Int(3)), IssuedAt: moment(r.Int(4)),
+			Attested: attested, Fingerprint: r.Text(0), Serial: r.Text(1), NotBefore: moment(r.Int(2)), NotAfter: moment(r.Int(3)), IssuedAt: moment(r.Int(4)),
 			Issuer: r.Text(5), PublicKey: r.Text(6), Session: r.Text(7), Road: r.Text(8), Invitation: r.Text(9), Follows: r.Text(10),
 			FollowedBy: r.Text(11), Command: r.Text(12), IntendedFor: r.Text(13), Device: r.Text(14), Since: moment(r.Int(15)), Clones: int(r.Int(16)),
 			RevokedAt: moment(r.Int(17)), Because: r.Text(18), Reason: r.Text(19), place: r.Text(20), OverdueAt: moment(r.Int(21)),

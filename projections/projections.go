@@ -62,7 +62,7 @@ func views() []view {
 		{name: "groups", version: 1, schema: groupsSQL, tables: []string{"groups", "group_members"}, fold: newGroups, sealed: groupsNeed},
 		{name: "bulk", version: 1, schema: bulkSQL, tables: []string{"bulk_orders", "bulk_commands", "bulk_refused"}, fold: newBulkOrders, sealed: bulkNeeds},
 		{name: "invitations", version: 1, schema: invitationsSQL, tables: []string{"invitations", "invitation_keys"}, fold: newInvitations, sealed: invitationsNeed},
-		{name: "certificates", version: 3, schema: certificatesSQL, tables: []string{"certificates", "certificate_pins", "certificate_clones", "roots"}, fold: newCertificates, sealed: nothing},
+		{name: "certificates", version: 4, schema: certificatesSQL, tables: []string{"certificates", "certificate_pins", "certificate_clones", "roots"}, fold: newCertificates, sealed: nothing},
 		{name: "holds", version: 1, schema: holdsSQL, tables: []string{"holds"}, fold: newHolds, sealed: holdsNeed},
 	}
 }

@@ -185,7 +185,7 @@ func Summary(e domain.Event, s Scene) string {
 	case operator.TokenCreated, operator.TokenRevoked, pushcert.Stored, pushcert.Expiring, pushcert.Requested, certificate.Bound, stranger.MessageRefused,
 		trust.AuthorityTrusted, trust.AuthorityWithdrawn, export.Disclosed, masterkey.Rotated, escrow.PairMade:
 		sentence = summariseHouse(e, s)
-	case authority.RootInstalled, authority.RootRetired, authority.RootExpiring, authority.CertificateRevoked, issuance.Signed, challenge.Vouched, challenge.Used,
+	case authority.RootInstalled, authority.RootRetired, authority.RootExpiring, authority.CertificateRevoked, issuance.Signed, challenge.Vouched, challenge.Used, challenge.Answered,
 		certificate.Issued, certificate.RenewalOverdue, enrollment.Invited, enrollment.Withdrawn, enrollment.Admitted, enrollment.Mailed, enrollment.MailFailed:
 		sentence = summariseIdentity(e, s)
 	case declaration.Put, declaration.Assigned, declaration.Unassigned, declaration.Withdrawn:

@@ -67,6 +67,8 @@ func summariseCheckIn(e domain.Event, s Scene) string {
 		return who + " reported the status of its declarations"
 	case device.IdentityPinned:
 		return fmt.Sprintf("the certificate %s speaks for %s from now on", short(e.Certificate), who)
+	case device.IdentityAttested:
+		return attestedOf(e, who)
 	case device.IdentityReplaced:
 		return fmt.Sprintf("the certificate %s replaced %s for %s", short(e.Certificate), short(e.Before), who)
 	case device.IdentityRefused:

@@ -7,6 +7,7 @@ import (
 	"github.com/rollcall-mdm/rollcall/domain/authority"
 	"github.com/rollcall-mdm/rollcall/domain/certificate"
 	"github.com/rollcall-mdm/rollcall/domain/challenge"
+	"github.com/rollcall-mdm/rollcall/domain/device"
 	"github.com/rollcall-mdm/rollcall/domain/enrollment"
 	"github.com/rollcall-mdm/rollcall/domain/issuance"
 )
@@ -29,6 +30,11 @@ func summariseIdentity(e domain.Event, s Scene) string {
 		return text
 	case challenge.Used:
 		return fmt.Sprintf("a one-time challenge was used by the key %s", short(e.PublicKey))
+	case challenge.Answered:
+		if e.Attested == nil {
+			return fmt.Sprintf("the account %s answered a challenge, and attested nothing", short(e.Requester))
+		}
+		return fmt.Sprintf("the account %s answered a challenge with the key %s; %s", short(e.Requester), short(e.PublicKey), attested(*e.Attested))
 	case certificate.Issued:
 		what := fmt.Sprintf("the certificate %s was issued to %s, good until %s", e.Serial, e.Session, stamp(e.NotAfter))
 		if e.Follows != "" {
@@ -36,6 +42,9 @@ func summariseIdentity(e domain.Event, s Scene) string {
 		}
 		if e.Invitation != "" {
 			what += ", by the invitation " + e.Invitation
+		}
+		if e.Attested != nil {
+			what += "; " + attested(*e.Attested)
 		}
 		return what
 	case certificate.RenewalOverdue:
@@ -76,4 +85,25 @@ func tried(times int) string {
 		return ""
 	}
 	return fmt.Sprintf(", though it was tried %d %s", times, plural(times, "time", "times"))
+}
+
+// attested tells what is vouched for about a key.
+func attested(a domain.Attestation) string {
+	what := "nobody who is believed here vouches that the key was made in hardware, as it says"
+	if a.Root != "" {
+		what = "the root " + short(a.Root) + " vouches that the key was made in hardware"
+	}
+	if a.OSVersion != "" {
+		what += ", under the system " + a.OSVersion
+	}
+	return what
+}
+
+// attestedOf tells what is vouched for about a device's key.
+func attestedOf(e device.IdentityAttested, who string) string {
+	what := fmt.Sprintf("the key of the certificate %s was attested for %s", short(e.Certificate), who)
+	if e.SerialNumber != "" {
+		what += ", serial number " + e.SerialNumber
+	}
+	return what + ": " + attested(e.Attested)
 }

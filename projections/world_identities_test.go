@@ -44,6 +44,9 @@ func (w *world) certify(t *rapid.T) error {
 	if rapid.Bool().Draw(t, "follows") {
 		issued.Follows, issued.Device, issued.Order = "c1d1", "d1", "O"
 	}
+	if rapid.Bool().Draw(t, "attested") {
+		issued.Requester, issued.Attested = "account", &domain.Attestation{Root: rapid.SampledFrom([]string{"", "r1"}).Draw(t, "root"), SerialMark: "m", OSVersion: "18.2"}
+	}
 	events, err := c.Issue(issued)
 	if rapid.IntRange(0, 3).Draw(t, "is late") == 0 {
 		events = c.Miss(certificate.RenewalOverdue{Device: c.Device, NotAfter: issued.NotAfter, Tries: 6})

@@ -21,6 +21,9 @@ type Certificate struct {
 	Of      string // the invitation by which it was issued
 	Ticket  string // hash of the challenge by which it was issued
 	Overdue bool   // somebody was told that no other one comes in its place
+
+	Requester string              // who asked for it by ACME: thumbprint of the account's key
+	Attested  *domain.Attestation // what is vouched for about its key's device; nil if nothing is
 }
 
 // An Issued says that this server has issued the certificate.
@@ -37,6 +40,9 @@ type Issued struct {
 	Device     string `json:",omitempty"` // pseudonym of the device that it is for; empty if for any
 	Follows    string `json:",omitempty"` // fingerprint of the certificate in whose place it comes
 	Order      string `json:",omitempty"` // the InstallProfile that brought the renewed profile
+
+	Requester string              `json:",omitempty"` // who asked for it by ACME: SHA-256 thumbprint of the account's key, hex
+	Attested  *domain.Attestation `json:",omitempty"` // nil if nothing was
 }
 
 // A Bound says that a certificate speaks for one device from now on, and for no other, ever.
@@ -91,6 +97,18 @@ func (c Certificate) Miss(m RenewalOverdue) []domain.Event {
 	return []domain.Event{m}
 }
 
+// Fits refuses a device whose serial number has another mark than the one for which the certificate's key was attested. mark is
+// asked only if there is one to compare with, and may return nothing if the device tells none.
+func (c Certificate) Fits(mark func() string) error {
+	if c.Attested == nil || c.Attested.SerialMark == "" {
+		return nil
+	}
+	if told := mark(); told != "" && told != c.Attested.SerialMark {
+		return domain.Refusef(domain.Forbidden, "the certificate's key was attested in another device")
+	}
+	return nil
+}
+
 // Evolve returns the certificate after e.
 func (c Certificate) Evolve(e domain.Event, _ time.Time) Certificate {
 	switch e := e.(type) {
@@ -100,6 +118,7 @@ func (c Certificate) Evolve(e domain.Event, _ time.Time) Certificate {
 		c.Overdue = true
 	case Issued:
 		c.Issued, c.For, c.Session, c.Road, c.Of, c.Ticket = true, e.Device, e.Session, e.Road, e.Invitation, e.Ticket
+		c.Requester, c.Attested = e.Requester, e.Attested
 	}
 	return c
 }

@@ -53,3 +53,23 @@ func TestACertificateIsIssuedOnce(t *testing.T) {
 		t.Errorf("it is issued again: %+v (%v), and is %+v", again, err, c)
 	}
 }
+
+func TestACertificateFitsTheDeviceThatWasAttested(t *testing.T) {
+	for name, tt := range map[string]struct {
+		attested *domain.Attestation
+		told     string
+		fits     bool
+	}{
+		"nothing attested":   {nil, "other", true},
+		"no serial attested": {&domain.Attestation{OSVersion: "18"}, "other", true},
+		"the same":           {&domain.Attestation{SerialMark: "mark"}, "mark", true},
+		"another":            {&domain.Attestation{SerialMark: "mark"}, "other", false},
+		"none told":          {&domain.Attestation{SerialMark: "mark"}, "", true},
+	} {
+		c := certificate.Certificate{}.Evolve(certificate.Issued{Attested: tt.attested}, time.Time{})
+		err := c.Fits(func() string { return tt.told })
+		if r, refused := domain.Refused(err); refused == tt.fits || refused && r.Reason != domain.Forbidden {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -31,7 +31,14 @@ type Authenticate struct {
 	Person       domain.Person // who signed in to bring it
 
 	Certificate Certificate
+	Attested    *Attested // what is vouched for about the certificate's key; nil if nothing is
 	Rest        json.RawMessage
+}
+
+// An Attested is what is vouched for about the key with which a device speaks. Whether it is about this device was looked at.
+type Attested struct {
+	domain.Attestation
+	Serial, UDID bool // it is about a device that tells this serial number, this UDID
 }
 
 // Authenticate decides what follows when a device asks to be managed.
@@ -68,6 +75,9 @@ func (d Device) Authenticate(m Authenticate, at time.Time) ([]domain.Event, erro
 	if d.Certificate == "" {
 		events = append(events, IdentityPinned{m.Certificate.Fingerprint, m.Certificate.NotAfter, m.Certificate.Serial})
 	}
+	if m.Attested != nil {
+		events = append(events, m.attested())
+	}
 	return events, nil
 }
 
@@ -77,6 +87,18 @@ func (d Device) brought(m Authenticate) domain.Person {
 		return d.Person
 	}
 	return m.Person
+}
+
+// attested tells what is vouched for about the device.
+func (m Authenticate) attested() IdentityAttested {
+	e := IdentityAttested{Certificate: m.Certificate.Fingerprint, Attested: m.Attested.Attestation}
+	if m.Attested.Serial {
+		e.SerialNumber = m.SerialNumber
+	}
+	if m.Attested.UDID {
+		e.UDID = m.UDID
+	}
+	return e
 }
 
 // repeats reports whether the message is the last Authenticate once more. One that renews is known by the

@@ -17,7 +17,7 @@ func Events() []domain.Event {
 		BootstrapTokenEscrowed{}, BootstrapTokenDeleted{}, BootstrapTokenReleased{},
 		DeclarationsFetched{}, DeclarationStatusReported{}, DeclarationsAnnounced{},
 		UserChallenged{}, TokenIssued{}, ReturnedToService{},
-		IdentityPinned{}, IdentityReplaced{}, IdentityRefused{}, IdentityCloneSuspected{},
+		IdentityPinned{}, IdentityAttested{}, IdentityReplaced{}, IdentityRefused{}, IdentityCloneSuspected{},
 		CommandQueued{}, CommandDelivered{}, CommandAcknowledged{}, CommandFailed{}, CommandFormatRejected{},
 		CommandDeferred{}, CommandCancelled{}, CommandSuperseded{}, CommandExpired{}, ResultUnmatched{},
 		QueueHeld{}, QueueReleased{}, CommandHeld{}, CommandReleased{},
@@ -136,6 +136,15 @@ type IdentityPinned struct {
 	Certificate string // SHA-256 of the DER, hex
 	NotAfter    time.Time
 	Serial      string `json:",omitempty"` // the certificate's serial number, hex
+}
+
+// An IdentityAttested says that the key of the certificate with which the device authenticated was attested: it was made in
+// hardware. SerialNumber and UDID are those that the device tells and that were attested too.
+type IdentityAttested struct {
+	Certificate  string // SHA-256 of the DER, hex
+	Attested     domain.Attestation
+	SerialNumber string `seal:"personal" json:",omitempty"`
+	UDID         string `seal:"personal" json:",omitempty"`
 }
 
 // An IdentityReplaced says that a new certificate, claimed at an Authenticate and confirmed by its TokenUpdate,
@@ -348,6 +357,7 @@ func (BootstrapTokenReleased) EventType() string    { return "device.bootstrap-t
 func (DeclarationsFetched) EventType() string       { return "device.declarations-fetched" }
 func (DeclarationStatusReported) EventType() string { return "device.declaration-status-reported" }
 func (IdentityPinned) EventType() string            { return "device.identity-pinned" }
+func (IdentityAttested) EventType() string          { return "device.identity-attested" }
 func (IdentityReplaced) EventType() string          { return "device.identity-replaced" }
 func (IdentityRefused) EventType() string           { return "device.identity-refused" }
 func (CommandQueued) EventType() string             { return "device.command-queued" }

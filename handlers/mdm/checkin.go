@@ -92,6 +92,9 @@ func (d *Door) authenticate(r *request) (answer, error) {
 	meta := r.meta()
 	meta.Actor.Address = "" // the device's own events keep it: the certificate's need no keys then
 	bound, err := d.Certificates.Update(r.ctx, r.certificate.Fingerprint, meta, func(c certificate.Certificate, _ time.Time) ([]domain.Event, error) {
+		if err := c.Fits(func() string { return d.serialMark(message.SerialNumber) }); err != nil {
+			return nil, err
+		}
 		return c.Bind(r.sender.device)
 	})
 	if refusal, ok := domain.Refused(err); ok && refusal.Reason == domain.Forbidden {
@@ -104,6 +107,7 @@ func (d *Door) authenticate(r *request) (answer, error) {
 	if message.Person, err = d.broughtBy(r, bound.State.Ticket); err != nil {
 		return answer{}, err
 	}
+	message.Attested = d.vouched(message, bound.State.Attested)
 	change, err := d.Devices.Update(r.ctx, r.sender.device, d.keeping(r, true), func(dev device.Device, at time.Time) ([]domain.Event, error) {
 		return dev.Authenticate(message, at)
 	})

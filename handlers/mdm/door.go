@@ -63,6 +63,7 @@ type Door struct {
 	Strangers    *eventstore.Repository[Nobody, domain.Event]
 	Pseudonyms   Pseudonyms
 	Identity     *Identity
+	Marks        Marks        // compares devices with what was attested about their keys; needed where keys are
 	Bulk         Bodies       // of orders to many devices; needed where there are such
 	Declarations Declarations // what channels are to have; no declarations for anybody if nil
 
