@@ -50,6 +50,7 @@ type Authority struct {
 	Days    int                                              // for which an identity is good; 365 if zero
 	CRL     string                                           // address of the revocation lists, without a slash at its end; certificates name none if empty
 	Now     func() time.Time                                 // time.Now if nil
+	Attest  bool                                             // only keys that Apple attests get certificates
 	Changed func(context.Context, authority.Authority) error // told whenever roots may have changed; nobody if nil
 	Logger  *slog.Logger                                     // slog.Default() if nil
 

@@ -22,7 +22,8 @@ type Enrolments struct {
 	URL          string                                // of the server, as devices reach it
 	CheckIn      string                                // of the server where devices check in; URL if empty
 	PlainHTTP    bool                                  // profiles may name http addresses
-	SCEP, ACME   string                                // another issuer's addresses; this server's SCEP if empty
+	SCEP, ACME   string                                // another issuer's addresses, or this server's ACME; this server's SCEP if empty
+	Attest       bool                                  // what asks by ACME attests its key
 	Organization string                                // shown to users; may be empty
 	Stamp        domain.Stamp                          // keys the UUIDs of profiles, so that none betrays a challenge; not keyed if nil
 	Trusted      [][]byte                              // roots of the server's own certificate, DER: for devices that do not know them
@@ -127,11 +128,28 @@ func (e *Enrolments) Identity(ctx context.Context, p Pass) (profile.Identity, er
 	if err != nil {
 		return nil, err
 	}
-	subject := profile.Subject{{"O", or(e.Organization, "Rollcall")}, {"CN", "device"}}
 	if e.ACME != "" {
-		return profile.ACME{DirectoryURL: e.ACME, ClientIdentifier: challenge, Subject: subject}, nil
+		return profile.ACME{DirectoryURL: e.ACME, ClientIdentifier: challenge, Subject: e.subject(), Attest: e.Attest}, nil
 	}
-	scep := profile.SCEP{URL: or(e.SCEP, join(e.URL, "/scep")), Subject: subject, Challenge: challenge}
+	return e.scep(challenge)
+}
+
+// FirstIdentity makes the payload by which a device on the over-the-air road gets the identity with which it asks for the rest.
+// Apple's protocol knows SCEP there, and nothing else.
+func (e *Enrolments) FirstIdentity(ctx context.Context, p Pass) (profile.Identity, error) {
+	challenge, err := e.Challenges.New(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return e.scep(challenge)
+}
+
+func (e *Enrolments) subject() profile.Subject {
+	return profile.Subject{{"O", or(e.Organization, "Rollcall")}, {"CN", "device"}}
+}
+
+func (e *Enrolments) scep(challenge string) (profile.Identity, error) {
+	scep := profile.SCEP{URL: or(e.SCEP, join(e.URL, "/scep")), Subject: e.subject(), Challenge: challenge}
 	if e.SCEP == "" && strings.HasPrefix(scep.URL, "http://") {
 		root, err := e.Root()
 		if err != nil {

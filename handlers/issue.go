@@ -36,6 +36,8 @@ type Grant struct {
 	Order      string // the InstallProfile that brings the renewed profile
 	Session    string // the name in the subject; a new one if empty
 	Identity   enrollment.Identity
+	Attested   *domain.Attestation // what is vouched for about the key; nil if nothing is
+	Requester  string              // who asks by ACME: thumbprint of the account's key
 }
 
 // slack is how far a device's clock may be behind ours when it gets its certificate.
@@ -73,6 +75,9 @@ func CheckKey(public any) error {
 // revoked (Forbidden): somebody else may have them.
 func (a *Authority) Issue(ctx context.Context, public any, g Grant, meta eventstore.Meta) (*x509.Certificate, error) {
 	if err := CheckKey(public); err != nil {
+		return nil, err
+	}
+	if err := a.vouched(g); err != nil {
 		return nil, err
 	}
 	key, err := PublicKeyID(public)
@@ -219,6 +224,7 @@ func (a *Authority) issued(ctx context.Context, has issuance.Issuance, key strin
 		return known.Issue(certificate.Issued{
 			Issuer: a.issuerOf(c), Serial: c.SerialNumber.Text(16), NotBefore: has.NotBefore, NotAfter: has.NotAfter, PublicKey: key,
 			Session: c.Subject.CommonName, Road: g.Road, Invitation: g.Invitation, Ticket: ticket, Device: g.Device, Follows: g.Follows, Order: g.Order,
+			Requester: g.Requester, Attested: g.Attested,
 		})
 	})
 	if err != nil {

@@ -114,11 +114,13 @@ var libraries = map[string][]string{
 	"github.com/smallstep/pkcs7":                    {"handlers"},
 	"software.sslmate.com/src/go-pkcs12":            {"handlers/cms"},
 	"github.com/smallstep/scep":                     {"handlers/scep", "handlers/mdm/mdmtest"},
-	"github.com/micromdm/scep/v2":                   {"handlers/scep"}, // plays a client in tests
 	"github.com/coreos/go-oidc/v3":                  {"handlers/enroll"},
 	"github.com/wneessen/go-mail":                   {"handlers/mail"},
 	"rsc.io/qr":                                     {"handlers"},
 	"github.com/jackc/pgx/v5":                       {"eventstore/seal", "eventstore/lease"},
+	"github.com/go-jose/go-jose/v4":                 {"handlers/acme", "handlers/mdm/mdmtest"}, // what clients of ACME sign
+	"github.com/fxamacker/cbor/v2":                  {"handlers/acme", "handlers/mdm/mdmtest"}, // in which devices attest
+	"github.com/micromdm/scep/v2":                   {"handlers/scep"},                         // plays a client in tests
 	"zombiezen.com/go/sqlite":                       {"eventstore/embedded", "eventstore/seal", "projections"},
 	"modernc.org/sqlite":                            {"eventstore/embedded", "eventstore/seal", "projections"},
 	"github.com/klauspost/compress":                 {"eventstore/embedded", "eventstore/seal", "tests/dictionary"},

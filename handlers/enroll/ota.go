@@ -79,7 +79,7 @@ func (d *Door) answerOverTheAir(c echo.Context) error {
 
 // identify sends a profile that brings an identity and nothing else.
 func (d *Door) identify(c echo.Context, pass handlers.Pass) error {
-	identity, err := d.Enrolments.Identity(c.Request().Context(), pass)
+	identity, err := d.Enrolments.FirstIdentity(c.Request().Context(), pass)
 	if err != nil {
 		return err
 	}

@@ -26,18 +26,15 @@ import (
 // A device comes in by a profile, as real ones do: it makes a key, has it certified by SCEP, and checks in where the
 // profile's MDM payload says.
 
-// EnrolBy installs an enrolment profile, signed or not: the device gets an identity by the SCEP payload, takes its server
-// from the MDM payload, and enrols.
+// EnrolBy installs an enrolment profile, signed or not: the device gets an identity by the SCEP or ACME payload, takes its
+// server from the MDM payload, and enrols.
 func (d *Device) EnrolBy(ctx context.Context, profile []byte) error {
 	content, err := payloads(profile)
 	if err != nil {
 		return err
 	}
-	mdm, asks := content["com.apple.mdm"], content["com.apple.security.scep"]
-	if mdm == nil || asks == nil || mdm["IdentityCertificateUUID"] != asks["PayloadUUID"] {
-		return errors.New("the profile has no MDM payload with a SCEP identity")
-	}
-	if d.Identity, err = identityBySCEP(ctx, asks, d.NewKey); err != nil {
+	mdm := content["com.apple.mdm"]
+	if d.Identity, err = d.identityOf(ctx, content, mdm["IdentityCertificateUUID"]); err != nil {
 		return err
 	}
 	d.Server.Topic, _ = mdm["Topic"].(string)
@@ -49,6 +46,19 @@ func (d *Device) EnrolBy(ctx context.Context, profile []byte) error {
 		d.Wire = &Direct{}
 	}
 	return d.Enrol(ctx)
+}
+
+// identityOf gets the identity that the payload with this UUID brings.
+func (d *Device) identityOf(ctx context.Context, content map[string]dict, uuid any) (Identity, error) {
+	switch bySCEP, byACME := content["com.apple.security.scep"], content["com.apple.security.acme"]; {
+	case uuid == nil:
+		return Identity{}, errors.New("the profile has no MDM payload with an identity")
+	case bySCEP != nil && bySCEP["PayloadUUID"] == uuid:
+		return identityBySCEP(ctx, bySCEP, d.NewKey)
+	case byACME != nil && byACME["PayloadUUID"] == uuid:
+		return d.identityByACME(ctx, byACME)
+	}
+	return Identity{}, errors.New("the profile's identity is none that the device knows how to get")
 }
 
 // IdentityBy installs a profile that brings a SCEP identity and nothing else.

@@ -85,6 +85,7 @@ type Device struct {
 
 	Server   Server
 	Identity Identity
+	Hardware *Hardware // in which it makes keys that are attested; none if nil
 	Proof    Proof
 	Wire     Wire
 	Habits   Habits

@@ -1,0 +1,81 @@
+package handlers
+
+import (
+	"context"
+	"crypto/x509"
+	"time"
+
+	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/authority"
+	"github.com/rollcall-mdm/rollcall/domain/certificate"
+	"github.com/rollcall-mdm/rollcall/domain/challenge"
+	"github.com/rollcall-mdm/rollcall/domain/issuance"
+	"github.com/rollcall-mdm/rollcall/eventstore"
+)
+
+// vouched refuses a key for which nobody vouches, where the authority wants somebody to.
+func (a *Authority) vouched(g Grant) error {
+	if !a.Attest || g.Attested.Vouched() {
+		return nil
+	}
+	return domain.WithHint(domain.Refusef(domain.Forbidden, "this server gives certificates only to keys that Apple attests"),
+		"enrol by a profile with an ACME payload that says Attest, on a device that can: --identity-payload acme-attested makes them")
+}
+
+// MayAnswer refuses what is no attestation that the authority's policy takes.
+func (a *Authority) MayAnswer(attested *domain.Attestation) error {
+	return a.vouched(Grant{Attested: attested})
+}
+
+// Answer records how an order of ACME's was answered by whoever holds the challenge that ticket names. once says that the
+// challenge is good for one key. It is in the log before Answer returns.
+func (a *Authority) Answer(ctx context.Context, ticket string, answer challenge.Answered, once bool, meta eventstore.Meta) error {
+	_, err := a.Challenges.Update(ctx, ticket, bare(meta), func(c challenge.Challenge, _ time.Time) ([]domain.Event, error) {
+		return c.Answer(answer, once)
+	})
+	return err
+}
+
+// Answered returns how an order was answered, whichever server was asked; false if it was not.
+func (a *Authority) Answered(ctx context.Context, ticket, order string) (answer challenge.Answered, found bool, err error) {
+	now, err := a.Challenges.Update(ctx, ticket, server, func(challenge.Challenge, time.Time) ([]domain.Event, error) { return nil, nil })
+	if err != nil {
+		return answer, false, err
+	}
+	if answer, found = now.State.AnswerOf(order); found && answer.PublicKey == "" {
+		answer.PublicKey = now.State.PublicKey // the one key by which the challenge may be used
+	}
+	return answer, found, nil
+}
+
+// Holds returns the certificate that a key has on these grounds, DER; nil if it has none. ticket may be empty: on any.
+func (a *Authority) Holds(ctx context.Context, key, ticket string) (issuance.Issuance, error) {
+	now, err := a.Issuances.Update(ctx, key, server, func(issuance.Issuance, time.Time) ([]domain.Event, error) { return nil, nil })
+	if err != nil || ticket != "" && !now.State.Stands(ticket, a.Now()) {
+		return issuance.Issuance{}, err
+	}
+	return now.State, nil
+}
+
+// Requested returns what is known of a certificate of this server; NotFound if it has issued none such.
+func (a *Authority) Requested(ctx context.Context, c *x509.Certificate) (certificate.Certificate, error) {
+	known, _, err := a.Certificates.Load(ctx, Fingerprint(c))
+	if err == nil && !known.Issued {
+		err = domain.Refusef(domain.NotFound, "the certificate is not one that this server has issued")
+	}
+	return known, err
+}
+
+// GiveUp has a certificate believed no longer because whoever holds it, or has asked for it, says so. done is false if it
+// was revoked before. Whoever has made sure who asks may call it.
+func (a *Authority) GiveUp(ctx context.Context, c *x509.Certificate, because string, meta eventstore.Meta) (done bool, err error) {
+	gone := authority.CertificateRevoked{
+		Fingerprint: Fingerprint(c), Serial: c.SerialNumber.Text(16), Issuer: a.issuerOf(c), NotAfter: c.NotAfter.UTC(), Because: because,
+		Reason: "its holder gave it up",
+	}
+	change, err := a.Streams.Update(ctx, authority.Devices, bare(meta), func(s authority.Authority, _ time.Time) ([]domain.Event, error) { return s.Revoke(gone) })
+	if err != nil {
+		return false, err
+	}
+	return len(change.Events) > 0, a.know(ctx, change.State, change.Version)
+}
