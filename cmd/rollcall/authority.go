@@ -39,7 +39,7 @@ var itself = handlers.Caller{Kind: "worker", ID: "server", Name: "server", Role:
 func (s *server) openAuthority(ctx context.Context) error {
 	s.authority = &handlers.Authority{
 		Log: s.house.log, Streams: s.authorities, Issuances: s.issuances, Certificates: s.certificates, Challenges: s.challenges,
-		Invitations: s.invitations, Days: s.CertificateDays, CRL: strings.TrimRight(s.URL, "/") + "/crl", Now: s.now, Changed: s.believe, Logger: s.logger,
+		Invitations: s.invitations, Days: s.CertificateDays, Attest: s.ACMERequire, CRL: strings.TrimRight(s.URL, "/") + "/crl", Now: s.now, Changed: s.believe, Logger: s.logger,
 	}
 	if err := s.authority.Open(ctx); err != nil {
 		return err

@@ -80,7 +80,7 @@ func (d *demo) open(ctx context.Context) (err error) {
 		Data: d.Data, Listen: d.Listen, URL: "http://" + d.Listen, PlainHTTP: true, Views: "sqlite",
 		Identity: []string{"header:X-Ssl-Client-Cert"}, Proxies: []string{"127.0.0.0/8"}, DeviceCA: []string{caFile},
 		APNs: d.apple.URL, APNsCA: appleFile, MaxBody: 8 << 20, Drain: 2 * time.Second, LogFormat: "text", LogLevel: "warn",
-		Silent: 720 * time.Hour, Locations: 72 * time.Hour, identities: identities{CertificateDays: 365},
+		Silent: 720 * time.Hour, Locations: 72 * time.Hour, identities: identities{CertificateDays: 365, IdentityPayload: "scep"},
 		wantedTimes: wantedTimes{SetupLimit: 10 * time.Minute, CheckEvery: 24 * time.Hour},
 	}
 	if err := set.check(); err != nil {

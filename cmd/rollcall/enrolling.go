@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/url"
@@ -60,32 +59,15 @@ func (e *enrolling) sso() (*enroll.PlatformSSO, error) {
 }
 
 // built reads the certificates that devices are built with chain to.
-func (e *enrolling) built() (roots []*x509.Certificate, err error) {
-	if e.AppleDeviceCA == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(e.AppleDeviceCA)
-	if err != nil {
-		return nil, fmt.Errorf("--apple-device-ca: %w", err)
-	}
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("--apple-device-ca: %w", err)
-		}
-		roots = append(roots, c)
-	}
-	if len(roots) == 0 {
-		return nil, errors.New("--apple-device-ca: the file holds no certificate in PEM form")
-	}
-	return roots, nil
+func (e *enrolling) built() ([]*x509.Certificate, error) {
+	return certificatesIn("--apple-device-ca", e.AppleDeviceCA)
 }
 
 // mountEnrolment opens the door by which devices come in.
 func (s *server) mountEnrolment(e *echo.Echo) error {
 	s.enrolments = &handlers.Enrolments{
 		Invitations: s.invitations, Challenges: s.vouchers, Topic: s.topic, Root: s.issuingRoot, URL: s.URL, CheckIn: s.CheckInURL,
-		PlainHTTP: s.PlainHTTP && strings.HasPrefix(s.URL, "http:"), SCEP: s.SCEPURL, ACME: s.ACMEURL, Organization: s.Organization, Stamp: s.pseudonyms.Stamp,
+		PlainHTTP: s.PlainHTTP && strings.HasPrefix(s.URL, "http:"), SCEP: s.SCEPURL, ACME: s.directory(), Attest: s.IdentityPayload == byAttested, Organization: s.Organization, Stamp: s.pseudonyms.Stamp,
 	}
 	s.links = &enroll.Links{URL: s.URL, Key: s.pseudonyms.Derive("links")}
 	door := &enroll.Door{

@@ -21,6 +21,9 @@ type identities struct {
 	SCEPWebhook     string `name:"scep-challenge-webhook" placeholder:"URL" help:"A program that is asked about challenges which are not of this server; whatever it does not allow is refused."`
 	SCEPURL         string `name:"scep-url" placeholder:"URL" help:"Another SCEP server's address, which enrolment profiles name instead of ours. Give its root as --device-ca."`
 	ACMEURL         string `name:"acme-url" placeholder:"URL" help:"An ACME server's directory, which enrolment profiles name instead of SCEP. Give its root as --device-ca."`
+	IdentityPayload string `name:"identity-payload" enum:"scep,acme,acme-attested" default:"scep" help:"How enrolment profiles have devices ask for their identity: scep, acme, or acme-attested, where the key is made in hardware and Apple attests it; ${default} if not said."`
+	AttestationCA   string `name:"attestation-ca" type:"existingfile" placeholder:"FILE" help:"The roots that Apple's attestations lead to, PEM: Apple publishes its Enterprise Attestation Root CA. Without it what is attested is kept as hearsay."`
+	ACMERequire     bool   `name:"acme-require-attestation" help:"Give certificates only to keys that Apple attests, by ACME and by no other way."`
 }
 
 // check refuses settings that cannot work.
@@ -36,6 +39,9 @@ func (i *identities) check() error {
 		if text != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
 			return fmt.Errorf("%s %q is no address: give one like https://ca.example.com/scep", flag, text)
 		}
+	}
+	if err := i.checkACME(); err != nil {
+		return err
 	}
 	_, err := i.staticChallenge()
 	return err

@@ -35,6 +35,7 @@ type metrics struct {
 	refused   *prometheus.CounterVec
 	pushes    *prometheus.CounterVec
 	scep      *prometheus.CounterVec
+	acme      *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -52,9 +53,10 @@ func newMetrics() *metrics {
 		refused:   counters("messages_refused_total", "Messages that were refused at the devices' door.", "reason"),
 		pushes:    counters("pushes_total", "Attempts to wake a device.", "topic", "reason"),
 		scep:      counters("scep_requests_total", "Requests at the door where devices get their certificates.", "operation", "outcome"),
+		acme:      counters("acme_requests_total", "Requests at the door where devices get certificates for keys that are attested.", "operation", "outcome"),
 	}
 	m.registry.MustRegister(m.appends, m.conflicts, m.events, m.bytes, m.failures, m.batch, m.fsync,
-		m.checkins, m.connects, m.refused, m.pushes, m.scep,
+		m.checkins, m.connects, m.refused, m.pushes, m.scep, m.acme,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -112,6 +114,10 @@ func (m *metrics) pushed(topic, outcome string) { m.pushes.WithLabelValues(topic
 
 func (m *metrics) certified(operation, outcome string) {
 	m.scep.WithLabelValues(operation, outcome).Inc()
+}
+
+func (m *metrics) attested(operation, outcome string) {
+	m.acme.WithLabelValues(operation, outcome).Inc()
 }
 
 func count(v *prometheus.CounterVec) func(string) {

@@ -66,10 +66,11 @@ type server struct {
 	authority *handlers.Authority
 	vouchers  *handlers.Challenges
 
-	spoken     *x509.Certificate // the server's own, of its TLS; nil without
-	enrolments *handlers.Enrolments
-	links      *enroll.Links
-	signs      struct {
+	spoken       *x509.Certificate // the server's own, of its TLS; nil without
+	attestations *handlers.Attestations
+	enrolments   *handlers.Enrolments
+	links        *enroll.Links
+	signs        struct {
 		sync.Mutex
 		signer *cms.Signer
 	}
@@ -208,8 +209,9 @@ func (s *server) mount(e *echo.Echo) error {
 		declared.Log = s.house.log
 	}
 	many := &handlers.BulkOrders{Orders: s.bulks, Views: s.views}
+	s.attestations = s.marks()
 	door := &mdm.Door{
-		Declarations: declared, Bulk: many,
+		Declarations: declared, Bulk: many, Marks: s.attestations,
 		Devices: s.devices, Certificates: s.certificates, Strangers: s.strangers, Pseudonyms: s.pseudonyms,
 		Identity: s.identity, Now: s.now, Log: s.logger, Observe: s.metrics.door(), MaxBody: s.MaxBody, KeepAll: s.Evidence == "all",
 	}
@@ -220,6 +222,9 @@ func (s *server) mount(e *echo.Echo) error {
 	door.MountFor(e.Group("/mdm"), s.has(checkin), s.has(connect))
 	door.Admitted = s.join
 	if err := s.mountSCEP(s.doors(e, coming)); err != nil {
+		return err
+	}
+	if err := s.mountACME(s.doors(e, coming)); err != nil {
 		return err
 	}
 	if err := s.mountEnrolment(s.doors(e, coming)); err != nil {
