@@ -202,6 +202,13 @@ func TestCheckInIsAServerOfItsOwn(t *testing.T) {
 		t.Errorf("after it came back: %s", told)
 	}
 
+	// A root that the one makes is the other's too.
+	rest.ask(`mutation { rollOverRoot { fingerprint } }`)
+	until(t, "both have the key of the new root", func() bool {
+		here, _ := filepath.Glob(filepath.Join(checks.data, "device-ca-*.key"))
+		return len(here) == 1
+	})
+
 	// The proof holds, of either server's directory.
 	for i, h := range []*host{rest, checks} {
 		bundle := filepath.Join(t.TempDir(), "bundle")
@@ -215,6 +222,9 @@ func TestCheckInIsAServerOfItsOwn(t *testing.T) {
 	if out, err := s.run(checks, "replay", "--type", "device.subject-erased"); err != nil || !strings.Contains(out, "sold") {
 		t.Errorf("replay beside a server: %v\n%s", err, out)
 	}
+	if out, err := s.run(rest, "backup", "--with-keys", "--out", filepath.Join(t.TempDir(), "vault")); err != nil || !strings.Contains(out, "pg_dump") {
+		t.Errorf("backup: %v\n%s", err, out)
+	}
 	rest.stop()
 	checks.stop()
 	for _, h := range []*host{rest, checks} {
@@ -222,6 +232,43 @@ func TestCheckInIsAServerOfItsOwn(t *testing.T) {
 			t.Errorf("verify: %v\n%s", err, out)
 		}
 	}
+}
+
+// While PostgreSQL is away devices whose keys are in memory are served, and new ones are told to come again; when it is back they do,
+// and nothing was lost.
+func TestPostgreSQLIsAwayAndComesBack(t *testing.T) {
+	t.Parallel()
+	keys := pgtest.Start(t)
+	store, err := esdbtest.Start(esdbtest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	h := newHost(t)
+	h.more = []string{"--store", store.URL(), "--keys", keys.Schema(t)}
+	h.start()
+	ctx := bounded(t)
+	devices := h.fleet(mdmtest.Fleet{Size: 2, Seed: 9})
+	known, late := devices[0], devices[1]
+	if err := known.Enrol(ctx); err != nil {
+		t.Fatal(err)
+	}
+	keys.Stop()
+	if err := known.EscrowBootstrapToken(ctx, []byte("WHILE AWAY")); err != nil {
+		t.Errorf("a device whose keys are in memory: %v", err)
+	}
+	if err := late.Authenticate(ctx); err == nil || !strings.Contains(err.Error(), "503") {
+		t.Errorf("a new device: %v", err)
+	}
+	if err := keys.Resume(ctx); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the new device comes in", func() bool { return late.Enrol(ctx) == nil })
+	told := fmt.Sprint(h.ask(fmt.Sprintf(`mutation { revealSecret(device: %q, kind: BOOTSTRAP_TOKEN, reason: "test") }`, known.ID())))
+	if !strings.Contains(told, base64.StdEncoding.EncodeToString([]byte("WHILE AWAY"))) {
+		t.Errorf("what came while it was away is %s", told)
+	}
+	h.stop()
 }
 
 // holds reports whether a file below the directory has a text in it.

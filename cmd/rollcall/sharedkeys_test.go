@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -102,6 +103,96 @@ func TestServersThatShareKeysServeTheSameDevices(t *testing.T) {
 			}
 		}
 		erased = erased || env.Type == device.SubjectErased{}.EventType()
+	}
+}
+
+// Servers that start at the same moment on nothing make what they share once.
+func TestServersThatStartTogetherShareOneBeginning(t *testing.T) {
+	at := together(startStore(t), pgtest.URL(t))
+	first := t.TempDir()
+	if _, err := seal.OpenMasterKey(filepath.Join(first, "master.key")); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	var servers [3]*server
+	for i := range servers {
+		dir := t.TempDir()
+		copyKeys(t, first, dir, "master.key")
+		set := settings{
+			storage: at, Data: dir, Listen: "127.0.0.1:0", URL: "http://mdm.example.com", PlainHTTP: true, Views: "sqlite", Identity: []string{"signature"},
+			MaxBody: 1 << 20, LogFormat: "text", LogLevel: "error", Silent: time.Hour, Locations: time.Hour, identities: identities{CertificateDays: 365},
+		}
+		all.Go(func() {
+			var err error
+			if servers[i], err = openServer(t.Context(), set, time.Now); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	tokens := 0
+	for _, s := range servers {
+		if s == nil {
+			continue
+		}
+		defer func() { _ = s.close() }()
+		if _, err := os.Stat(s.path("admin-token")); err == nil {
+			tokens++
+		}
+		for _, name := range []string{"index.key", "ledger.key", "ledger.pub", "device-ca.pem", "device-ca.key"} {
+			one, oneErr := os.ReadFile(servers[0].path(name))
+			other, otherErr := os.ReadFile(s.path(name))
+			if oneErr != nil || otherErr != nil || !bytes.Equal(one, other) {
+				t.Errorf("%s is not the same everywhere (%v, %v)", name, oneErr, otherErr)
+			}
+		}
+		if roots := s.authority.Standing().Roots; len(roots) != 1 {
+			t.Errorf("%d roots are in force", len(roots))
+		}
+	}
+	if tokens != 1 {
+		t.Errorf("%d administrator's tokens were made", tokens)
+	}
+}
+
+// A rotation that was cut off before or after its end is settled by the next start, by what PostgreSQL says.
+func TestARotationForAllServersThatWasCutOff(t *testing.T) {
+	for _, changed := range []bool{false, true} {
+		at := together(startStore(t), pgtest.URL(t))
+		one, err := openTogether(t, at, t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		one.device("U1", authenticated)
+		before := one.keys.MasterKey()
+		if err := one.custody.Next(""); err != nil {
+			t.Fatal(err)
+		}
+		next, err := one.custody.OpenNext(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if changed {
+			if _, err := one.keys.Rotate(t.Context(), next, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		one.close() // killed
+		if one, err = openTogether(t, at, one.dir); err != nil {
+			t.Fatal(err)
+		}
+		want := before
+		if changed {
+			want = next.ID()
+		}
+		if got := one.keys.MasterKey(); got != want {
+			t.Errorf("changed %v: the master key is %s, want %s", changed, got, want)
+		}
+		one.device("U1", func(d device.Device) ([]domain.Event, error) { return nil, nil })
+		if err := one.custody.Next(""); err != nil {
+			t.Errorf("changed %v: the master key cannot be changed again: %v", changed, err)
+		}
+		one.close()
 	}
 }
 
