@@ -47,12 +47,38 @@ func otherThanRoot() (*account, error) {
 	return nil, errors.New("root cannot run it, and there is neither a user postgres nor nobody")
 }
 
+// longestRoom is how long the path of a directory with sockets in it may be, in bytes.
+const longestRoom = 80
+
+// room returns where the server's directory is made: where temporary files are, unless its account cannot go there, or its
+// socket would have too long a name.
+func (s *Server) room() string {
+	dir := os.TempDir()
+	if len(dir) > longestRoom || s.as != nil && !open(dir) {
+		return "/tmp"
+	}
+	return dir
+}
+
+// open reports whether everybody may go into a directory.
+func open(dir string) bool {
+	for ; ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode().Perm()&0o001 == 0 {
+			return false
+		}
+		if dir == filepath.Dir(dir) {
+			return true
+		}
+	}
+}
+
 // make makes the server's directory.
 func (s *Server) make() (err error) {
 	if s.as, err = otherThanRoot(); err != nil {
 		return err
 	}
-	if s.dir, err = os.MkdirTemp("", "pg-"); err != nil {
+	if s.dir, err = os.MkdirTemp(s.room(), "pg-"); err != nil {
 		return err
 	}
 	if s.as != nil {
