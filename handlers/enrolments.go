@@ -25,6 +25,7 @@ type Enrolments struct {
 	SCEP, ACME   string                                // another issuer's addresses, or this server's ACME; this server's SCEP if empty
 	Attest       bool                                  // what asks by ACME attests its key
 	Organization string                                // shown to users; may be empty
+	Authority    *Authority                            // issues identities that profiles bring with them; nobody if nil
 	Stamp        domain.Stamp                          // keys the UUIDs of profiles, so that none betrays a challenge; not keyed if nil
 	Trusted      [][]byte                              // roots of the server's own certificate, DER: for devices that do not know them
 }
@@ -33,6 +34,7 @@ type Enrolments struct {
 type Wish struct {
 	Pass
 	Topic   string       // another than that of the newest push certificate
+	Given   bool         // the profile brings key and certificate (PKCS #12), and no challenge
 	Mode    profile.Mode // of account-driven enrolment
 	Account string       // the Managed Apple Account of whoever signed in
 
@@ -85,7 +87,11 @@ func (e *Enrolments) Profile(ctx context.Context, w Wish) (profile.Values, error
 			return nil, err
 		}
 	}
-	identity, err := e.Identity(ctx, w.Pass)
+	ask := e.Identity
+	if w.Given {
+		ask = e.given
+	}
+	identity, err := ask(ctx, w.Pass)
 	if err != nil {
 		return nil, err
 	}

@@ -215,6 +215,9 @@ func TestEveryRoadLeadsIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		status, body = h.fetch(http.MethodPost, "/enroll/ota", message)
+		if w.Identity = own; strings.Contains(string(body), "com.apple.mdm") {
+			t.Error("whoever overhears the profile can read it")
+		}
 		w.arrives(want(t, status, body), "by the over-the-air profile service")
 	})
 	t.Run("automated", func(t *testing.T) {

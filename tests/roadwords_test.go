@@ -193,7 +193,11 @@ func (w *traveller) byOperator() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, _, err := w.fetch(http.MethodGet, "/enroll/"+w.invitation+".mobileconfig?signed=false", nil, "Authorization", "Bearer "+token)
+	identity := ""
+	if kind, is := w.more["identity"].(string); is {
+		identity = "&identity=" + kind
+	}
+	text, _, err := w.fetch(http.MethodGet, "/enroll/"+w.invitation+".mobileconfig?signed=false"+identity, nil, "Authorization", "Bearer "+token)
 	return text, err
 }
 
@@ -271,6 +275,7 @@ func (w *traveller) overTheAir() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.device.Identity = own // the profile is enciphered for it
 	return answer(own)
 }
 

@@ -69,6 +69,9 @@ func (s *server) mountEnrolment(e *echo.Echo) error {
 		Invitations: s.invitations, Challenges: s.vouchers, Topic: s.topic, Root: s.issuingRoot, URL: s.URL, CheckIn: s.CheckInURL,
 		PlainHTTP: s.PlainHTTP && strings.HasPrefix(s.URL, "http:"), SCEP: s.SCEPURL, ACME: s.directory(), Attest: s.IdentityPayload == byAttested, Organization: s.Organization, Stamp: s.pseudonyms.Stamp,
 	}
+	if s.SCEPURL == "" && s.ACMEURL == "" {
+		s.enrolments.Authority = s.authority
+	}
 	s.links = &enroll.Links{URL: s.URL, Key: s.pseudonyms.Derive("links")}
 	door := &enroll.Door{
 		Enrolments: s.enrolments, Invitations: s.invitations, Pseudonyms: s.pseudonyms, Issued: s.whose, Signer: s.profileSigner, Links: s.links,

@@ -21,3 +21,16 @@ func PKCS12(key crypto.PrivateKey, certificate *x509.Certificate, above []*x509.
 	}
 	return file, password, nil
 }
+
+// OpenPKCS12 returns the key and the certificate of a file, as a device that has its password reads it.
+func OpenPKCS12(file []byte, password string) (crypto.Signer, *x509.Certificate, error) {
+	key, certificate, _, err := pkcs12.DecodeChain(file, password)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read a PKCS#12 file: %w", err)
+	}
+	signer, is := key.(crypto.Signer)
+	if !is {
+		return nil, nil, fmt.Errorf("a %T signs nothing", key)
+	}
+	return signer, certificate, nil
+}

@@ -107,6 +107,7 @@ const suffix = ".mobileconfig"
 
 // forOperators gives a profile to whoever has an API token: signed, or not with ?signed=false. It is good for as many
 // devices as its invitation allows, for thirty days; ?topic= names another topic than that of the newest push certificate.
+// With ?identity=pkcs12 it brings a key and a certificate, and is good for one device.
 func (d *Door) forOperators(c echo.Context) error {
 	id, is := strings.CutSuffix(c.Param("file"), suffix)
 	if !is {
@@ -119,9 +120,13 @@ func (d *Door) forOperators(c echo.Context) error {
 	if err := who.Change(); err != nil {
 		return err
 	}
+	kind := c.QueryParam("identity")
+	if kind != "" && kind != "pkcs12" {
+		return domain.WithHint(domain.Refusef(domain.Invalid, "no identity is called %q", kind), "pkcs12 has the profile bring one; without it devices ask for theirs")
+	}
 	return d.give(c, handlers.Wish{
 		Pass:  handlers.Pass{Invitation: id, Road: enrollment.Profile, Lenient: true, Lasts: 30 * 24 * time.Hour},
-		Topic: c.QueryParam("topic"),
+		Topic: c.QueryParam("topic"), Given: kind != "",
 	}, c.QueryParam("signed") != "false")
 }
 

@@ -149,7 +149,7 @@ func TestOverTheAir(t *testing.T) {
 	identity := issue(t, "identity", false, nil)
 	h.whose[handlers.Fingerprint(identity.cert)] = enroll.Whose{Invitation: "field", Device: device}
 	h.admit("field", enrollment.Admitted{Road: enrollment.OTA, Ticket: g.By, PublicKey: "k", Device: device})
-	third := h.profileOf(h.ask(http.MethodPost, "/enroll/ota", h.sign(asked, identity, pkcs7.OIDDigestAlgorithmSHA256)))
+	third := h.deciphered(h.profileOf(h.ask(http.MethodPost, "/enroll/ota", h.sign(asked, identity, pkcs7.OIDDigestAlgorithmSHA256))), identity)
 	if h.payload(third, "com.apple.mdm")["Topic"] != topic || h.grant(third).Device != device {
 		t.Errorf("the last profile is %v", third)
 	}

@@ -275,6 +275,25 @@ func (h *house) profileOf(rec *httptest.ResponseRecorder) map[string]any {
 	return p
 }
 
+// deciphered returns a profile that is enciphered for an identity as its holder reads it.
+func (h *house) deciphered(p map[string]any, by pair) map[string]any {
+	h.t.Helper()
+	sealed, _ := p["EncryptedPayloadContent"].([]byte)
+	if p["PayloadContent"] != nil || sealed == nil {
+		h.t.Fatalf("the profile is not enciphered: %v", p)
+	}
+	text, err := cms.Open(sealed, cms.Recipient{Certificate: by.cert, Key: by.key})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var content []any
+	if _, err := plist.Unmarshal(text, &content); err != nil {
+		h.t.Fatal(err)
+	}
+	p["PayloadContent"] = content
+	return p
+}
+
 // payload returns the keys of a profile's only payload of a type.
 func (h *house) payload(p map[string]any, payloadType string) map[string]any {
 	h.t.Helper()

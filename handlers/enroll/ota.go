@@ -2,6 +2,8 @@ package enroll
 
 import (
 	"context"
+	"crypto/rsa"
+	"crypto/x509"
 	"io"
 	"strings"
 	"time"
@@ -74,7 +76,22 @@ func (d *Door) answerOverTheAir(c echo.Context) error {
 	if whose.Invitation != t.Invitation || whose.Device != pass.Device {
 		return domain.Refusef(domain.Forbidden, "the message is signed with the identity of another enrolment")
 	}
-	return d.give(c, handlers.Wish{Pass: pass}, true)
+	return d.giveTo(c, handlers.Wish{Pass: pass}, m.signer)
+}
+
+// giveTo sends a profile whose payloads only the holder of a certificate can read, where its key can decipher. Source: Apple,
+// "Over-the-Air Profile Delivery", phase 3.
+func (d *Door) giveTo(c echo.Context, w handlers.Wish, device *x509.Certificate) error {
+	p, err := d.Enrolments.Profile(c.Request().Context(), w)
+	if err != nil {
+		return err
+	}
+	if _, deciphers := device.PublicKey.(*rsa.PublicKey); deciphers {
+		if p, err = handlers.EncipherProfile(p, device); err != nil {
+			return err
+		}
+	}
+	return d.send(c, p, true)
 }
 
 // identify sends a profile that brings an identity and nothing else.

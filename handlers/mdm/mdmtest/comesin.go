@@ -21,6 +21,8 @@ import (
 	"github.com/smallstep/scep"
 	"github.com/smallstep/scep/x509util"
 	"howett.net/plist"
+
+	"github.com/rollcall-mdm/rollcall/handlers/cms"
 )
 
 // A device comes in by a profile, as real ones do: it makes a key, has it certified by SCEP, and checks in where the
@@ -29,7 +31,7 @@ import (
 // EnrolBy installs an enrolment profile, signed or not: the device gets an identity by the SCEP or ACME payload, takes its
 // server from the MDM payload, and enrols.
 func (d *Device) EnrolBy(ctx context.Context, profile []byte) error {
-	content, err := payloads(profile)
+	content, err := payloads(profile, d.Identity)
 	if err != nil {
 		return err
 	}
@@ -50,15 +52,35 @@ func (d *Device) EnrolBy(ctx context.Context, profile []byte) error {
 
 // identityOf gets the identity that the payload with this UUID brings.
 func (d *Device) identityOf(ctx context.Context, content map[string]dict, uuid any) (Identity, error) {
-	switch bySCEP, byACME := content["com.apple.security.scep"], content["com.apple.security.acme"]; {
+	switch bySCEP, byACME, within := content["com.apple.security.scep"], content["com.apple.security.acme"], content["com.apple.security.pkcs12"]; {
 	case uuid == nil:
 		return Identity{}, errors.New("the profile has no MDM payload with an identity")
 	case bySCEP != nil && bySCEP["PayloadUUID"] == uuid:
 		return identityBySCEP(ctx, bySCEP, d.NewKey)
 	case byACME != nil && byACME["PayloadUUID"] == uuid:
 		return d.identityByACME(ctx, byACME)
+	case within != nil && within["PayloadUUID"] == uuid:
+		return identityWithin(within)
 	}
 	return Identity{}, errors.New("the profile's identity is none that the device knows how to get")
+}
+
+// decipher opens what was enciphered for one of the identities.
+func decipher(message []byte, has []Identity) ([]byte, error) {
+	for _, id := range has {
+		if id.Certificate != nil {
+			return cms.Open(message, cms.Recipient{Certificate: id.Certificate, Key: id.Key})
+		}
+	}
+	return nil, errors.New("it is for an identity that the device does not have")
+}
+
+// identityWithin returns the identity that a profile brings.
+func identityWithin(payload dict) (Identity, error) {
+	file, _ := payload["PayloadContent"].([]byte)
+	password, _ := payload["Password"].(string)
+	key, certificate, err := cms.OpenPKCS12(file, password)
+	return Identity{Certificate: certificate, Key: key}, err
 }
 
 // IdentityBy installs a profile that brings a SCEP identity and nothing else.
@@ -79,8 +101,8 @@ func IdentityFor(ctx context.Context, profile []byte, key *rsa.PrivateKey) (Iden
 	return identityBySCEP(ctx, content["com.apple.security.scep"], func() (*rsa.PrivateKey, error) { return key, nil })
 }
 
-// payloads returns a profile's payloads by their types.
-func payloads(profile []byte) (map[string]dict, error) {
+// payloads returns a profile's payloads by their types. Those that are enciphered are for the identity that the device has by then.
+func payloads(profile []byte, has ...Identity) (map[string]dict, error) {
 	if bytes.HasPrefix(profile, []byte{0x30}) {
 		message, err := pkcs7.Parse(profile)
 		if err == nil {
@@ -91,9 +113,21 @@ func payloads(profile []byte) (map[string]dict, error) {
 		}
 		profile = message.Content
 	}
-	var whole struct{ PayloadContent []dict }
+	var whole struct {
+		PayloadContent          []dict
+		EncryptedPayloadContent []byte
+	}
 	if _, err := plist.Unmarshal(profile, &whole); err != nil {
 		return nil, fmt.Errorf("read a profile: %w", err)
+	}
+	if len(whole.EncryptedPayloadContent) > 0 {
+		text, err := decipher(whole.EncryptedPayloadContent, has)
+		if err == nil {
+			_, err = plist.Unmarshal(text, &whole.PayloadContent)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read an enciphered profile: %w", err)
+		}
 	}
 	found := map[string]dict{}
 	for _, p := range whole.PayloadContent {
