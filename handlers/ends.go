@@ -33,7 +33,7 @@ func Advice(kind string) string {
 		EndsRoot:   "make another root in good time (rollcall ca roll): what this one has issued ends with it, and what it issues from now on is shorter lived",
 		EndsOther:  "give the authority's next certificate as --device-ca too: devices whose certificates chain to this one are refused from then on",
 		EndsPush:   "make a request with this topic (rollcall pushcert csr --topic), renew the same entry at https://identity.apple.com/pushcert, and import what Apple gives: a new entry would have a new topic, and its devices would have to enrol anew",
-		EndsServer: "renew the certificate of --tls-cert, and start the server again: devices speak to no server whose certificate has ended",
+		EndsServer: "put a renewed certificate and its key where --tls-cert and --tls-key are, which needs no restart: devices speak to no server whose certificate has ended",
 		EndsSigner: "give a new --profile-cert: devices show profiles that it signs from then on as not verified",
 	}[kind]
 }

@@ -18,8 +18,10 @@ func (s *server) ends() (list []handlers.End) {
 	add := func(kind string, c *x509.Certificate) {
 		list = append(list, handlers.End{Kind: kind, Name: c.Subject.String(), NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC()})
 	}
-	if s.spoken != nil {
-		add(handlers.EndsServer, s.spoken)
+	if s.pair != nil {
+		if own, err := s.pair.leaf(); err == nil {
+			add(handlers.EndsServer, own)
+		}
 	}
 	for _, file := range s.DeviceCA {
 		some, _ := authorities(file)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -66,7 +65,7 @@ type server struct {
 	authority *handlers.Authority
 	vouchers  *handlers.Challenges
 
-	spoken       *x509.Certificate // the server's own, of its TLS; nil without
+	pair         *ownPair // by which the server is known; nil without TLS
 	attestations *handlers.Attestations
 	enrolments   *handlers.Enrolments
 	links        *enroll.Links
@@ -284,18 +283,18 @@ func (s *server) secure() error {
 	if s.PlainHTTP {
 		return nil
 	}
-	pair, err := devCertificate(s.URL)
-	if !s.DevTLS {
-		pair, err = tls.LoadX509KeyPair(s.TLSCert, s.TLSKey)
+	var err error
+	if s.DevTLS {
+		s.pair = &ownPair{}
+		s.pair.pair, err = devCertificate(s.URL)
+	} else {
+		s.pair, err = openPair(s.TLSCert, s.TLSKey, s.logger)
 	}
 	if err != nil {
-		return fmt.Errorf("read --tls-cert and --tls-key: %w", err)
-	}
-	if s.spoken, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
-		return fmt.Errorf("read the server's certificate: %w", err)
+		return err
 	}
 	s.listener = tls.NewListener(s.listener, &tls.Config{
-		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12,
+		GetCertificate: s.pair.certificate, MinVersion: tls.VersionTLS12,
 		ClientAuth: tls.RequestClientCert, NextProtos: []string{"h2", "http/1.1"},
 	})
 	return nil
