@@ -83,12 +83,17 @@ func (d *Declarations) Set(ctx context.Context, deviceID string, channel device.
 	return wanted.Set(), wanted.Changed, nil
 }
 
+// patience is how long a device waits for views that are behind, before it is told to come again.
+const patience = 5 * time.Second
+
 // catchUp waits until the views know all that other servers have written: the order to fetch a set may have come from one whose
 // views knew more.
 func (d *Declarations) catchUp(ctx context.Context) error {
 	if d.Log == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	head, err := d.Log.Head(ctx)
 	if err != nil {
 		return fmt.Errorf("find the end of the log: %w", err)
