@@ -85,6 +85,9 @@ func TestTheDocumentationDoesNotLie(t *testing.T) {
 			r.graphql(operation)
 		}
 	}
+	if said := r.sh(take(t, operations, "rollcall invitation make")); strings.Count(said, "no mail server is set") != 3 || strings.Count(said, "/enroll/") != 2 {
+		t.Errorf("invitations by mail say:\n%s", said)
+	}
 	r.sh(here.Replace(take(t, operations, "rollcall backup")))
 	if said := r.sh(take(t, proof, "--show")); !strings.Contains(said, "were disclosed, and are what was sealed") || !strings.Contains(said, "C02XYZ") {
 		t.Errorf("a disclosure in the bundle says:\n%s", said)

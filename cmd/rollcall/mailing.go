@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/rollcall-mdm/rollcall/domain/enrollment"
@@ -71,8 +72,9 @@ func (s *server) letters(invitations *handlers.Invitations) (*handlers.Letters, 
 		return nil, err
 	}
 	if server == nil {
-		l.Post = &mail.Files{Dir: s.path("mail"), From: from, Now: s.now}
-		return l, nil
+		dir, err := filepath.Abs(s.path("mail")) // whoever is told where a letter lies may stand elsewhere
+		l.Post = &mail.Files{Dir: dir, From: from, Now: s.now}
+		return l, err
 	}
 	server.From, server.Now = from, s.now
 	l.Post = server
