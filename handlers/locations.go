@@ -15,7 +15,7 @@ import (
 // DefaultKeepLocations is how long a location can be opened after the end of its day.
 const DefaultKeepLocations = 72 * time.Hour
 
-// A Forgetter destroys the keys of locations whose time is over. It may be stopped and started anywhere: a key is
+// A Forgetter destroys the keys of locations whose time is over, and of sign-ins that led to no device. It may be stopped and started anywhere: a key is
 // destroyed before the log says so, and at each start all are destroyed again that should be gone, so that a keyring that
 // was put back from a backup does not bring them back.
 type Forgetter struct {
@@ -26,6 +26,9 @@ type Forgetter struct {
 	Every   time.Duration // between two looks; ten minutes if zero
 	Now     func() time.Time
 	Log     *slog.Logger
+	SignIns SignInKeys // of who signed in and never came; nobody is forgotten if nil
+
+	signIns time.Time // until which those were seen to
 }
 
 // LocationKeys are the keys of locations.
@@ -45,7 +48,7 @@ func (f *Forgetter) Run(ctx context.Context) error {
 	}
 	for again := true; ; again = false {
 		if err := f.Look(ctx, again); err != nil && ctx.Err() == nil {
-			f.Log.ErrorContext(ctx, "locations could not be forgotten; it will be tried again", "error", err)
+			f.Log.ErrorContext(ctx, "locations and sign-ins could not be forgotten; it will be tried again", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -57,6 +60,9 @@ func (f *Forgetter) Run(ctx context.Context) error {
 
 // Look destroys the keys that are due; with again also those that should be gone already.
 func (f *Forgetter) Look(ctx context.Context, again bool) error {
+	if err := f.lookAtSignIns(ctx, again); err != nil {
+		return err
+	}
 	days, err := f.Views.LocationDays(ctx)
 	if err != nil {
 		return fmt.Errorf("list locations: %w", err)

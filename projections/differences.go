@@ -166,6 +166,7 @@ var dumps = []telling{
 	{"holds", `SELECT ` + named(devices, "device") + `, command, ` + named(channels, "channel") + `, since, until, ` + actorText + `, reason FROM holds`, 7},
 	{"invitations", `SELECT id, position, ` + actorText + `, name, roads, rights, uses, expires, grouping, note, withdrawn, reason FROM invitations`, 12},
 	{"invitation_keys", `SELECT invitation, position, road, public_key FROM invitation_keys`, 4},
+	{"sign_ins", `SELECT ticket, at FROM sign_ins`, 2},
 	{"certificates", `SELECT fingerprint, place, serial, not_before, not_after, first, issued, issuer, public_key, session, road, invitation, follows, command, ` +
 		named(devices, "intended") + `, revoked, because, reason, overdue FROM certificates`, 19},
 	{"certificate_pins", `SELECT fingerprint, ` + named(devices, "device") + `, since, until FROM certificate_pins`, 4},

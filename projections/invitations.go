@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rollcall-mdm/rollcall/domain"
+	"github.com/rollcall-mdm/rollcall/domain/challenge"
 	"github.com/rollcall-mdm/rollcall/domain/enrollment"
 	"github.com/rollcall-mdm/rollcall/eventstore"
 )
@@ -40,6 +41,8 @@ func (i invitations) apply(tx Tx, r *record) error {
 			int64(e.Uses), microseconds(e.Expires), e.Group, e.Note)
 	case enrollment.Withdrawn:
 		return tx.Exec(`UPDATE invitations SET withdrawn = ?, reason = ? WHERE id = ? AND withdrawn IS NULL`, r.position, e.Reason, id)
+	case challenge.Vouched:
+		return tx.Exec(`INSERT INTO sign_ins (ticket, at) VALUES (?, ?) ON CONFLICT (ticket) DO NOTHING`, id, r.at)
 	case enrollment.Admitted:
 		if e.Again {
 			return nil

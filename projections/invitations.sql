@@ -22,3 +22,9 @@ CREATE TABLE invitation_keys (
   public_key TEXT    NOT NULL,
   PRIMARY KEY (invitation, position)
 ) WITHOUT ROWID;
+
+-- Who signed in to get a challenge: when, and by what the log knows the challenge. Who it was stands in the log alone.
+CREATE TABLE sign_ins (
+  ticket TEXT PRIMARY KEY,
+  at     INTEGER NOT NULL -- microseconds
+) WITHOUT ROWID;

@@ -61,7 +61,7 @@ func views() []view {
 		{name: "profiles", version: 1, schema: profilesSQL, tables: []string{"profiles"}, fold: newProfiles, sealed: profilesNeed},
 		{name: "groups", version: 1, schema: groupsSQL, tables: []string{"groups", "group_members"}, fold: newGroups, sealed: groupsNeed},
 		{name: "bulk", version: 1, schema: bulkSQL, tables: []string{"bulk_orders", "bulk_commands", "bulk_refused"}, fold: newBulkOrders, sealed: bulkNeeds},
-		{name: "invitations", version: 1, schema: invitationsSQL, tables: []string{"invitations", "invitation_keys"}, fold: newInvitations, sealed: invitationsNeed},
+		{name: "invitations", version: 2, reads: 2, schema: invitationsSQL, tables: []string{"invitations", "invitation_keys", "sign_ins"}, fold: newInvitations, sealed: invitationsNeed},
 		{name: "certificates", version: 4, schema: certificatesSQL, tables: []string{"certificates", "certificate_pins", "certificate_clones", "roots"}, fold: newCertificates, sealed: nothing},
 		{name: "holds", version: 1, schema: holdsSQL, tables: []string{"holds"}, fold: newHolds, sealed: holdsNeed},
 	}

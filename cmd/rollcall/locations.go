@@ -16,5 +16,5 @@ func (h *house) ForgetLocations(ctx context.Context, deviceID, day string, versi
 
 // forgetter is who destroys the keys of locations whose time is over.
 func (s *server) forgetter() *handlers.Forgetter {
-	return &handlers.Forgetter{Views: s.views, Devices: s.devices, Keys: s.house, Keep: s.Locations, Now: s.now, Log: s.logger}
+	return &handlers.Forgetter{Views: s.views, Devices: s.devices, Keys: s.house, SignIns: visitors{s.house}, Keep: s.Locations, Now: s.now, Log: s.logger}
 }
