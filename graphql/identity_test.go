@@ -51,8 +51,9 @@ func (h *house) certifies() mint {
 	}, h}
 	h.door.Invitations, h.door.Authority = &handlers.Invitations{Invitations: invitations}, m
 	h.ok(m.Open(h.t.Context()))
-	_, err := m.RollOver(h.t.Context(), handlers.Caller{Role: operator.Administrator})
+	at, err := m.RollOver(h.t.Context(), handlers.Caller{Role: operator.Administrator})
 	h.ok(err)
+	h.ok(h.views.Wait(h.t.Context(), at))
 	return m
 }
 
