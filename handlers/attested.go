@@ -48,7 +48,8 @@ func (a *Authority) Answered(ctx context.Context, ticket, order string) (answer 
 	return answer, found, nil
 }
 
-// Holds returns the certificate that a key has on these grounds, DER; nil if it has none. ticket may be empty: on any.
+// Holds returns the certificate that a key has on the grounds of a challenge, whichever server gave it; on any grounds if ticket is
+// empty. It has none if there is no certificate in it.
 func (a *Authority) Holds(ctx context.Context, key, ticket string) (issuance.Issuance, error) {
 	now, err := a.Issuances.Update(ctx, key, server, func(issuance.Issuance, time.Time) ([]domain.Event, error) { return nil, nil })
 	if err != nil || ticket != "" && !now.State.Stands(ticket, a.Now()) {
@@ -59,11 +60,12 @@ func (a *Authority) Holds(ctx context.Context, key, ticket string) (issuance.Iss
 
 // Requested returns what is known of a certificate of this server; NotFound if it has issued none such.
 func (a *Authority) Requested(ctx context.Context, c *x509.Certificate) (certificate.Certificate, error) {
-	known, _, err := a.Certificates.Load(ctx, Fingerprint(c))
-	if err == nil && !known.Issued {
+	nothing := func(certificate.Certificate, time.Time) ([]domain.Event, error) { return nil, nil }
+	known, err := a.Certificates.Update(ctx, Fingerprint(c), server, nothing) // unlike Load it sees what other servers wrote
+	if err == nil && !known.State.Issued {
 		err = domain.Refusef(domain.NotFound, "the certificate is not one that this server has issued")
 	}
-	return known, err
+	return known.State, err
 }
 
 // GiveUp has a certificate believed no longer because whoever holds it, or has asked for it, says so. done is false if it
