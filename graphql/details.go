@@ -24,7 +24,8 @@ func (t *types) deviceDetails() graphql.Fields {
 		"changes": field("What differs between two moments.", many(t.change), graphql.FieldConfigArgument{
 			"from": arg("", must(timeScalar)), "to": arg("", must(timeScalar)),
 		}, factChanges),
-		"security": ask("What SecurityInfo told, as one object.", jsonScalar, deviceSecurity),
+		"attestation": ask("What it attested of itself when DeviceInformation asked for DevicePropertiesAttestation; null if it did not.", t.deviceAttestation, attestationOf),
+		"security":    ask("What SecurityInfo told, as one object.", jsonScalar, deviceSecurity),
 		"applications": field("", must(t.applications), forward(nil), func(ctx context.Context, r *run, s seen, a args) (any, error) {
 			all, err := r.pieces(ctx, s, applicationFacts)
 			if err != nil {

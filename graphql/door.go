@@ -57,7 +57,8 @@ type Door struct {
 	AtOnce  int              // requests that run at the same time, others wait; 32 if zero
 	Logger  *slog.Logger     // slog.Default() if nil
 
-	Rebuilder Rebuilder // nobody if nil
+	Rebuilder    Rebuilder    // nobody if nil
+	Attestations Attestations // judge what devices attest of themselves; that is not shown if nil
 
 	once   sync.Once
 	failed error

@@ -99,6 +99,7 @@ var permissions = map[string]permission{
 	"InvitationConnection":          read,
 	"InvitationEdge":                read,
 	"Attestation":                   read,
+	"DeviceAttestation":             read,
 	"IdentityCertificate":           read,
 	"IdentityCertificateConnection": read,
 	"IdentityCertificateEdge":       read,

@@ -41,7 +41,8 @@ type types struct {
 
 	road, revocation, endKind                 *graphql.Enum
 	invitation, invitations, mailed, root     *graphql.Object
-	certificateEnd, attestation               *graphql.Object
+	certificateEnd                            *graphql.Object
+	attestation, deviceAttestation            *graphql.Object
 	identityCertificate, identityCertificates *graphql.Object
 }
 
@@ -76,6 +77,7 @@ func newSchema() (graphql.Schema, error) {
 	t.makePushCertificates()
 	t.makeInvitation()
 	t.makeAttestation()
+	t.makeDeviceAttestation()
 	t.makeIdentity()
 	t.makeEnds()
 	return graphql.NewSchema(graphql.SchemaConfig{

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/hex"
@@ -34,6 +35,14 @@ type Attested struct {
 	UDID         string
 	Mac          bool // it tells what Macs alone have; UDID is then the ProvisioningUDID
 	freshness    []byte
+}
+
+// Freshness is what the attestation says that it was asked for with; nil if it does not say.
+func (a Attested) Freshness() []byte {
+	if len(a.freshness) == sha256.Size {
+		return a.freshness
+	}
+	return unwrapped(a.freshness)
 }
 
 // Fresh reports whether the attestation was made when it was asked for with nonce.

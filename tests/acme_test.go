@@ -80,6 +80,36 @@ func TestDevicesComeInWithAttestedKeys(t *testing.T) {
 		}
 		w.arrives(body, "by Automated Device Enrollment")
 	})
+	t.Run("asked later", func(t *testing.T) {
+		w := h.comer(10, mdmtest.MacOS, apple)
+		w.arrives(link(), "by a profile that was loaded")
+		const nonce = "5f6e6f6e63655f5f"
+		asks := func(q string) string { return fmt.Sprint(h.ask(fmt.Sprintf(q, w.ID()))) }
+		if told := asks(`{ device(id: %q) { attestation { since } } }`); !strings.Contains(told, "attestation:<nil>") {
+			t.Errorf("before it was asked: %s", told)
+		}
+		asks(`mutation { sendCommand(input: { devices: [%q], requestType: "DeviceInformation", parameters: { Queries: ["DevicePropertiesAttestation"], DeviceAttestationNonce: "X25vbmNlX18=" } }) { commands { uuid } } }`)
+		if _, err := w.Session(bounded(t)); err != nil {
+			t.Fatal(err)
+		}
+		told := asks(`{ device(id: %q) { attestation { serialNumber own freshness problem says { vouched osVersion sip } } } }`)
+		for _, want := range []string{"serialNumber:" + w.SerialNumber, "own:true", "freshness:" + nonce, "problem:<nil>", "vouched:true", "sip:0"} {
+			if !strings.Contains(told, want) {
+				t.Errorf("%s is not told: %s", want, told)
+			}
+		}
+		var err error
+		if w.Hardware, err = mdmtest.NewHardware(); err != nil {
+			t.Fatal(err)
+		}
+		asks(`mutation { sendCommand(input: { devices: [%q], requestType: "DeviceInformation", parameters: { Queries: ["DevicePropertiesAttestation"] } }) { commands { uuid } } }`)
+		if _, err := w.Session(bounded(t)); err != nil {
+			t.Fatal(err)
+		}
+		if told := asks(`{ device(id: %q) { attestation { serialNumber own problem says { vouched } } } }`); !strings.Contains(told, "do not lead to a root") || !strings.Contains(told, "says:<nil>") || !strings.Contains(told, "own:<nil>") {
+			t.Errorf("a stranger's is told as %s", told)
+		}
+	})
 	t.Run("a used profile", func(t *testing.T) {
 		profile := link()
 		if err := h.comer(5, mdmtest.IOS, apple).EnrolBy(bounded(t), profile); err != nil {

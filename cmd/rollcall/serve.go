@@ -247,7 +247,7 @@ func (s *server) mount(e *echo.Echo) error {
 		Library:    library,
 		Pseudonyms: s.pseudonyms, Now: s.now, Logger: s.logger,
 	}
-	asks.Rebuilder = s.rebuilder
+	asks.Rebuilder, asks.Attestations = s.rebuilder, s.attestations
 	asks.Invitations = &handlers.Invitations{Invitations: s.invitations}
 	asks.Authority = roller{s.authority, s}
 	asks.Secrets.Keep, asks.Secrets.Now = s.Locations, s.now

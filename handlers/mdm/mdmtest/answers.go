@@ -12,7 +12,7 @@ func (d *Device) carryOut(u *User, c *known) (status string, keys dict) {
 	}
 	switch c.requestType {
 	case "DeviceInformation":
-		return acknowledged, dict{"QueryResponses": d.information(u, c.keys["Queries"])}
+		return acknowledged, dict{"QueryResponses": d.attest(d.information(u, c.keys["Queries"]), c.keys)}
 	case "SecurityInfo":
 		return acknowledged, dict{"SecurityInfo": d.security(u)}
 	case "InstalledApplicationList":

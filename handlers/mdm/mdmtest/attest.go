@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"slices"
 	"time"
 )
 
@@ -48,6 +49,19 @@ func About(d *Device) Statements {
 		says[[2]int{13, 1}], says[[2]int{13, 2}], says[[2]int{13, 3}] = "\x00", "\x02\x01\x02", "\x00"
 	}
 	return says
+}
+
+// attest adds to an answer to DeviceInformation what its hardware attests, if that was asked for and it has such hardware.
+func (d *Device) attest(answer, asks dict) dict {
+	asked, some := texts(asks["Queries"])
+	if d.Hardware == nil || !some || !slices.Contains(asked, "DevicePropertiesAttestation") {
+		return answer
+	}
+	nonce, _ := asks["DeviceAttestationNonce"].([]byte)
+	if chain, err := d.Hardware.Attest(d, d.Hardware.Root.Key.Public(), nonce); err == nil {
+		answer["DevicePropertiesAttestation"] = chain
+	}
+	return answer
 }
 
 // Attest attests that a key was made in a device, when asked for with freshness: a chain, DER, the leaf first, the root left
