@@ -81,6 +81,14 @@ func (w *world) root(t *rapid.T) error {
 func (w *world) vouch(t *rapid.T) error {
 	ticket := rapid.SampledFrom([]string{"t1", "t2", "t3"}).Draw(t, "ticket")
 	c := w.challenges[ticket]
+	answers, err := c.Answer(challenge.Answered{Order: rapid.SampledFrom([]string{"o1", "o2"}).Draw(t, "order"), Requester: "account", PublicKey: "k", Attested: &domain.Attestation{OSVersion: "18"}}, true)
+	if err == nil && rapid.Bool().Draw(t, "answers") {
+		w.by(ada, eventstore.Stream{Kind: challenge.Kind, ID: ticket}, w.clock, answers...)
+		for _, e := range answers {
+			c = c.Evolve(e, w.clock)
+		}
+		w.challenges[ticket] = c
+	}
 	events, err := c.Vouch(challenge.Vouched{Invitation: "i1", Road: "profile", Person: domain.Person{Account: "ada", Issuer: "https://login"}})
 	if rapid.Bool().Draw(t, "use") {
 		events, err = c.Use("k")

@@ -148,6 +148,7 @@ func (w *world) authenticate(t *rapid.T, id string) device.Authenticate {
 		ProductName: rapid.SampledFrom([]string{"iPad13,4", "Mac14,2"}).Draw(t, "product"),
 		Certificate: device.Certificate{Fingerprint: rapid.SampledFrom([]string{"c1", "c2"}).Draw(t, "certificate") + id},
 		Road:        "profile", Person: domain.Person{Account: rapid.SampledFrom([]string{"", "ada", "bob"}).Draw(t, "who brings it")},
+		Attested: rapid.SampledFrom([]*device.Attested{nil, {Attestation: domain.Attestation{Root: "r1", SerialMark: "m", OSVersion: "18"}, Serial: true}}).Draw(t, "attested"),
 	}
 }
 
