@@ -294,14 +294,15 @@ func TestTwoServersTakeTurns(t *testing.T) {
 	s := newShared(t)
 	var both [2]*host
 	var turn atomic.Int64
+	var targets [2]atomic.Pointer[url.URL]
 	balancer := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		to, _ := url.Parse(both[turn.Add(1)%2].url())
-		r.SetURL(to)
+		r.SetURL(targets[turn.Add(1)%2].Load())
 		r.Out.Header["X-Forwarded-For"] = nil
 	}})
 	defer balancer.Close()
 	for i := range both {
 		both[i] = s.host("--url", balancer.URL)
+		targets[i].Store(&url.URL{Scheme: "http", Host: both[i].address})
 	}
 	both[1].ca, both[1].caFile = both[0].ca, both[0].caFile
 	for _, h := range both {
@@ -368,7 +369,8 @@ func TestTwoServersTakeTurns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	both[0], both[1] = both[other], both[other]
+	targets[acts].Store(targets[other].Load())
+	both[0] = both[other]
 	until(t, "the other server acts", func() bool { return strings.Contains(both[0].said.String(), acting) })
 	order(2)
 	both[0].stop()
