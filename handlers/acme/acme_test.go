@@ -3,11 +3,15 @@ package acme_test
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"sync"
 	"testing"
 	"time"
 
@@ -210,6 +214,54 @@ func TestTheSameKeyGetsTheSameCertificate(t *testing.T) {
 	if n := len(events[certificate.Issued](h)); n != 1 {
 		t.Errorf("%d certificates were issued", n)
 	}
+}
+
+// A program elsewhere that knows which identifiers are good is asked for the order, when no key is known, and for the certificate.
+func TestIdentifiersThatAreKnownElsewhere(t *testing.T) {
+	h := build(t, nil)
+	var mu sync.Mutex
+	var asked []string
+	program := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var q struct{ Challenge, PublicKey string }
+		if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		asked = append(asked, q.PublicKey)
+		mu.Unlock()
+		_ = json.NewEncoder(w).Encode(map[string]bool{"allow": q.Challenge == "theirs", "once": true})
+	}))
+	defer program.Close()
+	h.challenges.Webhook = &handlers.Webhook{URL: program.URL}
+	got, err := h.device(1, mdmtest.IOS).comes("theirs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := handlers.PublicKeyID(got.PublicKey)
+	mu.Lock()
+	defer mu.Unlock()
+	if err != nil || len(asked) != 2 || asked[0] != "" || asked[1] != key {
+		t.Errorf("it was asked about %q, want none and %s (%v)", asked, key, err)
+	}
+}
+
+// One that is good once is good for one key, whoever knows it.
+func TestIdentifiersThatAreKnownElsewhereAreGoodOnce(t *testing.T) {
+	h := build(t, nil)
+	program := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var q struct{ Challenge string }
+		_ = json.NewDecoder(r.Body).Decode(&q)
+		_ = json.NewEncoder(w).Encode(map[string]bool{"allow": q.Challenge == "theirs", "once": true})
+	}))
+	defer program.Close()
+	h.challenges.Webhook = &handlers.Webhook{URL: program.URL}
+	if _, err := h.device(1, mdmtest.IOS).comes("theirs"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.device(2, mdmtest.IOS).comes("theirs")
+	want(t, err, "unauthorized")
+	_, err = h.device(3, mdmtest.IOS).comes("nobody's")
+	want(t, err, "rejectedIdentifier")
 }
 
 // openssl believes the chain.
