@@ -11,6 +11,9 @@ import (
 func TestWhatTheServerDependsOnEnds(t *testing.T) {
 	h := newHouse(t)
 	m := h.certifies()
+	head, err := h.log.Head(t.Context())
+	h.ok(err)
+	h.ok(h.views.Wait(t.Context(), head))
 	soon := h.clock().Add(20*24*time.Hour + time.Hour)
 	h.door.Ends = func() []handlers.End {
 		return []handlers.End{
