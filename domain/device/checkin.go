@@ -84,9 +84,25 @@ func (d Device) Authenticate(m Authenticate, at time.Time) ([]domain.Event, erro
 // brought returns who brings the device. Whoever did brings it again when it asks again with the same certificate.
 func (d Device) brought(m Authenticate) domain.Person {
 	if m.Person == (domain.Person{}) && m.Certificate.Fingerprint == d.spokesman() {
-		return d.Person
+		return d.Person()
 	}
 	return m.Person
+}
+
+// Person returns who signed in to bring the device; nobody did if it is empty.
+func (d Device) Person() domain.Person {
+	if d.Bringer == nil {
+		return domain.Person{}
+	}
+	return *d.Bringer
+}
+
+// bringer is a person as a device remembers one: most have none, and pay for none.
+func bringer(p domain.Person) *domain.Person {
+	if p == (domain.Person{}) {
+		return nil
+	}
+	return &p
 }
 
 // attested tells what is vouched for about the device.

@@ -41,10 +41,10 @@ type Device struct {
 	Generation  int    // of the enrolment: counted up at each Authenticate that is not a renewal
 	Topic       string // of pushes
 	Known       Identity
-	Person      domain.Person // who signed in to bring it; nobody if empty
-	Certificate string        // SHA-256 of the identity's DER, hex: who may speak for this device
-	Claimed     string        // the identity of an Authenticate that no TokenUpdate has confirmed yet
-	Renewing    bool          // that Authenticate was the effect of a new enrolment profile of ours
+	Bringer     *domain.Person // who signed in to bring it; nobody if nil. It is never changed
+	Certificate string         // SHA-256 of the identity's DER, hex: who may speak for this device
+	Claimed     string         // the identity of an Authenticate that no TokenUpdate has confirmed yet
+	Renewing    bool           // that Authenticate was the effect of a new enrolment profile of ours
 
 	ProductName, OSVersion string // as its Authenticate told
 
@@ -151,7 +151,7 @@ func (c Channel) Reachable() bool { return c.Enrolled && len(c.Token) > 0 && c.P
 
 // Size returns the device's approximate size in memory, in bytes.
 func Size(d Device) int {
-	n := 870 + len(d.Person.Account) + len(d.Person.Name) + len(d.Person.Subject) + len(d.Person.Issuer) + len(d.UnlockToken) + len(d.BootstrapToken) + 40*len(d.Settled) + 64*len(d.Keys) + 160*len(d.Pairings) + 40*len(d.Clones) +
+	n := 810 + len(d.UnlockToken) + len(d.BootstrapToken) + 40*len(d.Settled) + 64*len(d.Keys) + 160*len(d.Pairings) + 40*len(d.Clones) +
 		48*len(d.Things.Foreign) + 48*len(d.Things.Apps)
 	for _, c := range d.Channels {
 		n += 260 + len(c.Token) + len(c.PushMagic) + 180*len(c.Told)

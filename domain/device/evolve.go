@@ -124,7 +124,7 @@ func (d Device) authenticated(e Authenticated) Device {
 	if e.Renewal {
 		return d // if the profile is not replaced after all, the enrolment goes on as it is
 	}
-	d.Status, d.Leaving, d.Person = StatusAuthenticated, false, e.Person
+	d.Status, d.Leaving, d.Bringer = StatusAuthenticated, false, bringer(e.Person)
 	d.Awaiting, d.BootstrapToken, d.Pairings, d.Things = false, nil, nil, Things{}
 	own, _ := d.Channel("") // keeps its push data: if the enrolment fails, the old one lives on
 	own.Enrolled, own.Queue, own.Announced = false, nil, ""

@@ -33,14 +33,14 @@ func TestWhoBringsADevice(t *testing.T) {
 		t.Errorf("first: %v", who)
 	}
 	d, who = brought(d, hello("18.1", "c1", domain.Person{}))
-	if who != ada || d.Person != ada {
+	if who != ada || d.Person() != ada {
 		t.Errorf("again, when the sign-in is forgotten: %v", who)
 	}
-	if d, who = brought(d, hello("18.1", "c2", domain.Person{})); who != (domain.Person{}) || d.Person != (domain.Person{}) {
+	if d, who = brought(d, hello("18.1", "c2", domain.Person{})); who != (domain.Person{}) || d.Person() != (domain.Person{}) {
 		t.Errorf("with another certificate, for which nobody signed in: %v", who)
 	}
 	d, _ = brought(d, hello("18.2", "c2", ada))
-	if d = d.Evolve(device.SubjectErased{}, noon); d.Person != (domain.Person{}) {
-		t.Errorf("after it was erased: %v", d.Person)
+	if d = d.Evolve(device.SubjectErased{}, noon); d.Person() != (domain.Person{}) {
+		t.Errorf("after it was erased: %v", d.Person())
 	}
 }

@@ -137,7 +137,7 @@ func (w *Worker) renew(ctx context.Context, r projections.Renewal) (given bool, 
 	mode := modeOf(d, r.Road)
 	wish := Wish{Device: r.Device, Order: order, Road: r.Road, Topic: d.Topic, Rights: d.Facts.Rights, Mode: mode, Lasts: w.Again}
 	if mode != "" {
-		wish.Account = d.Person.Account
+		wish.Account = d.Person().Account
 	}
 	payload, err := w.Profile(ctx, wish)
 	if err != nil {
@@ -168,7 +168,7 @@ func modeOf(d device.Device, road string) profile.Mode {
 // takes reports whether the device takes a renewed profile now. That of an account-driven enrolment names the account that it
 // belongs to: where that is not known, its user enrols anew.
 func takes(d device.Device, road string) bool {
-	if d.Status != device.StatusEnrolled || modeOf(d, road) != "" && d.Person.Account == "" {
+	if d.Status != device.StatusEnrolled || modeOf(d, road) != "" && d.Person().Account == "" {
 		return false
 	}
 	own, _ := d.Channel("")
