@@ -163,7 +163,14 @@ func (r *Repository[S, E]) encode(stream Stream, version int64, at time.Time, me
 	return envelopes, nil
 }
 
-// Load returns the aggregate as it stands and its version, NoStream if it has no history.
+// Current returns the aggregate as the log has it now, and its version. Unlike Load it looks whether other servers have
+// written to a log that is shared.
+func (r *Repository[S, E]) Current(ctx context.Context, id string) (S, int64, error) {
+	now, err := r.Update(ctx, id, Meta{}, func(S, time.Time) ([]E, error) { return nil, nil })
+	return now.State, now.Version, err
+}
+
+// Load returns the aggregate as it is remembered here or, if it is not, as the log has it, and its version; NoStream if it has no history.
 func (r *Repository[S, E]) Load(ctx context.Context, id string) (S, int64, error) {
 	r.once.Do(r.init)
 	return r.load(ctx, Stream{r.Kind, id})

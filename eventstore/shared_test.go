@@ -69,6 +69,10 @@ func TestSharedStreamsAreLookedAtBeforeNothingIsDone(t *testing.T) {
 	if !errors.Is(err, errSmall) {
 		t.Errorf("the refusal came as %v", err)
 	}
+	update(t, other, "a", 1)
+	if now, version, err := one.Current(t.Context(), "a"); err != nil || now.Sum != 3 || version != 2 {
+		t.Errorf("%+v in version %d, %v: want the sum of three", now, version, err)
+	}
 	before := log.reads.Load()
 	alone := repository(log)
 	update(t, alone, "b", 1)

@@ -38,12 +38,12 @@ func (a *Authority) Answer(ctx context.Context, ticket string, answer challenge.
 
 // Answered returns how an order was answered, whichever server was asked; false if it was not.
 func (a *Authority) Answered(ctx context.Context, ticket, order string) (answer challenge.Answered, found bool, err error) {
-	now, err := a.Challenges.Update(ctx, ticket, server, func(challenge.Challenge, time.Time) ([]domain.Event, error) { return nil, nil })
+	now, _, err := a.Challenges.Current(ctx, ticket)
 	if err != nil {
 		return answer, false, err
 	}
-	if answer, found = now.State.AnswerOf(order); found && answer.PublicKey == "" {
-		answer.PublicKey = now.State.PublicKey // the one key by which the challenge may be used
+	if answer, found = now.AnswerOf(order); found && answer.PublicKey == "" {
+		answer.PublicKey = now.PublicKey // the one key by which the challenge may be used
 	}
 	return answer, found, nil
 }
@@ -51,21 +51,20 @@ func (a *Authority) Answered(ctx context.Context, ticket, order string) (answer 
 // Holds returns the certificate that a key has on the grounds of a challenge, whichever server gave it; on any grounds if ticket is
 // empty. It has none if there is no certificate in it.
 func (a *Authority) Holds(ctx context.Context, key, ticket string) (issuance.Issuance, error) {
-	now, err := a.Issuances.Update(ctx, key, server, func(issuance.Issuance, time.Time) ([]domain.Event, error) { return nil, nil })
-	if err != nil || ticket != "" && !now.State.Stands(ticket, a.Now()) {
+	now, _, err := a.Issuances.Current(ctx, key)
+	if err != nil || ticket != "" && !now.Stands(ticket, a.Now()) {
 		return issuance.Issuance{}, err
 	}
-	return now.State, nil
+	return now, nil
 }
 
 // Requested returns what is known of a certificate of this server; NotFound if it has issued none such.
 func (a *Authority) Requested(ctx context.Context, c *x509.Certificate) (certificate.Certificate, error) {
-	nothing := func(certificate.Certificate, time.Time) ([]domain.Event, error) { return nil, nil }
-	known, err := a.Certificates.Update(ctx, Fingerprint(c), server, nothing) // unlike Load it sees what other servers wrote
-	if err == nil && !known.State.Issued {
+	known, _, err := a.Certificates.Current(ctx, Fingerprint(c))
+	if err == nil && !known.Issued {
 		err = domain.Refusef(domain.NotFound, "the certificate is not one that this server has issued")
 	}
-	return known.State, err
+	return known, err
 }
 
 // GiveUp has a certificate believed no longer because whoever holds it, or has asked for it, says so. done is false if it

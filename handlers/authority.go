@@ -113,12 +113,11 @@ func (a *Authority) Run(ctx context.Context) error {
 
 // look brings the state in memory up to the log.
 func (a *Authority) look(ctx context.Context) error {
-	nothing := func(authority.Authority, time.Time) ([]domain.Event, error) { return nil, nil }
-	now, err := a.Streams.Update(ctx, authority.Devices, server, nothing) // unlike Load it sees what other servers wrote
+	now, version, err := a.Streams.Current(ctx, authority.Devices)
 	if err != nil {
 		return fmt.Errorf("read how the authority stands: %w", err)
 	}
-	return a.know(ctx, now.State, now.Version)
+	return a.know(ctx, now, version)
 }
 
 // know takes a state, unless a newer one is known, and tells whoever wants to know.

@@ -54,15 +54,7 @@ func (w *world) certify(t *rapid.T) error {
 	if rapid.Bool().Draw(t, "bind") {
 		events, err = c.Bind("d1")
 	}
-	if err != nil {
-		return err
-	}
-	w.by(ada, eventstore.Stream{Kind: certificate.Kind, ID: fingerprint}, w.clock, events...)
-	for _, e := range events {
-		c = c.Evolve(e, w.clock)
-	}
-	w.certificates[fingerprint] = c
-	return nil
+	return happen(w, certificate.Kind, w.certificates, fingerprint, events, err)
 }
 
 // root lets somebody roll over, or retire a root.
@@ -83,25 +75,16 @@ func (w *world) vouch(t *rapid.T) error {
 	c := w.challenges[ticket]
 	answers, err := c.Answer(challenge.Answered{Order: rapid.SampledFrom([]string{"o1", "o2"}).Draw(t, "order"), Requester: "account", PublicKey: "k", Attested: &domain.Attestation{OSVersion: "18"}}, true)
 	if err == nil && rapid.Bool().Draw(t, "answers") {
-		w.by(ada, eventstore.Stream{Kind: challenge.Kind, ID: ticket}, w.clock, answers...)
-		for _, e := range answers {
-			c = c.Evolve(e, w.clock)
+		if err := happen(w, challenge.Kind, w.challenges, ticket, answers, nil); err != nil {
+			return err
 		}
-		w.challenges[ticket] = c
+		c = w.challenges[ticket]
 	}
 	events, err := c.Vouch(challenge.Vouched{Invitation: "i1", Road: "profile", Person: domain.Person{Account: "ada", Issuer: "https://login"}})
 	if rapid.Bool().Draw(t, "use") {
 		events, err = c.Use("k")
 	}
-	if err != nil {
-		return err
-	}
-	w.by(ada, eventstore.Stream{Kind: challenge.Kind, ID: ticket}, w.clock, events...)
-	for _, e := range events {
-		c = c.Evolve(e, w.clock)
-	}
-	w.challenges[ticket] = c
-	return nil
+	return happen(w, challenge.Kind, w.challenges, ticket, events, err)
 }
 
 // rule records what the authority decided.
@@ -134,13 +117,5 @@ func (w *world) invite(t *rapid.T) error {
 		},
 	}
 	events, err := acts[rapid.SampledFrom([]int{0, 0, 1, 1, 1, 2, 3}).Draw(t, "with the invitation")]()
-	if err != nil {
-		return err
-	}
-	w.by(ada, eventstore.Stream{Kind: enrollment.Kind, ID: id}, w.clock, events...)
-	for _, e := range events {
-		i = i.Evolve(e, w.clock)
-	}
-	w.invitations[id] = i
-	return nil
+	return happen(w, enrollment.Kind, w.invitations, id, events, err)
 }

@@ -375,6 +375,20 @@ func (w *world) leaves(t *rapid.T, d device.Device) ([]domain.Event, error) {
 	return d.Lift("not strange")
 }
 
+// happen records what one aggregate decided, unless it refused.
+func happen[S interface {
+	Evolve(e domain.Event, at time.Time) S
+}](w *world, kind string, states map[string]S, id string, events []domain.Event, err error) error {
+	if err != nil {
+		return err
+	}
+	w.by(ada, eventstore.Stream{Kind: kind, ID: id}, w.clock, events...)
+	for _, e := range events {
+		states[id] = states[id].Evolve(e, w.clock)
+	}
+	return nil
+}
+
 // regroup lets somebody do something with a group.
 func (w *world) regroup(t *rapid.T) error {
 	id := rapid.SampledFrom([]string{"labs", "macs"}).Draw(t, "group")
@@ -393,15 +407,7 @@ func (w *world) regroup(t *rapid.T) error {
 		func() ([]domain.Event, error) { return g.Delete("") },
 	}
 	events, err := acts[rapid.SampledFrom([]int{0, 0, 1, 2, 2, 2, 3, 4}).Draw(t, "with the group")]()
-	if err != nil {
-		return err
-	}
-	w.by(ada, eventstore.Stream{Kind: group.Kind, ID: id}, w.clock, events...)
-	for _, e := range events {
-		g = g.Evolve(e, w.clock)
-	}
-	w.groups[id] = g
-	return nil
+	return happen(w, group.Kind, w.groups, id, events, err)
 }
 
 // orderMany lets somebody order something for many devices, or take it back, or the server pass it on.
@@ -419,15 +425,7 @@ func (w *world) orderMany(t *rapid.T) error {
 	default:
 		events, err = w.passOn(t, id, o)
 	}
-	if err != nil {
-		return err
-	}
-	w.by(ada, eventstore.Stream{Kind: bulk.Kind, ID: id}, w.clock, events...)
-	for _, e := range events {
-		o = o.Evolve(e, w.clock)
-	}
-	w.bulks[id] = o
-	return nil
+	return happen(w, bulk.Kind, w.bulks, id, events, err)
 }
 
 // passOn passes an order on to some devices, each of which may have been passed it before.
@@ -490,15 +488,7 @@ func (w *world) want(t *rapid.T) error {
 		func() ([]domain.Event, error) { return thing.Withdraw("") },
 	}
 	events, err := acts[rapid.SampledFrom([]int{0, 0, 1, 1, 2, 2, 2, 3, 4}).Draw(t, "with the wanted thing")]()
-	if err != nil {
-		return err
-	}
-	w.by(ada, eventstore.Stream{Kind: wanted.Kind, ID: id}, w.clock, events...)
-	for _, e := range events {
-		thing = thing.Evolve(e, w.clock)
-	}
-	w.things[id] = thing
-	return nil
+	return happen(w, wanted.Kind, w.things, id, events, err)
 }
 
 // declare lets somebody do something with a declaration, or with a wanted thing.
@@ -522,15 +512,7 @@ func (w *world) declare(t *rapid.T) error {
 		func() ([]domain.Event, error) { return d.Withdraw("") },
 	}
 	events, err := acts[rapid.SampledFrom([]int{0, 0, 1, 1, 1, 2, 3}).Draw(t, "with the declaration")]()
-	if err != nil {
-		return err
-	}
-	w.by(ada, eventstore.Stream{Kind: declaration.Kind, ID: id}, w.clock, events...)
-	for _, e := range events {
-		d = d.Evolve(e, w.clock)
-	}
-	w.declarations[id] = d
-	return nil
+	return happen(w, declaration.Kind, w.declarations, id, events, err)
 }
 
 // declares lets a device report its status, or be told of another set of declarations.
@@ -597,13 +579,5 @@ func (w *world) keep(t *rapid.T) error {
 			"PayloadType": "Configuration", "PayloadIdentifier": id, "PayloadUUID": rapid.SampledFrom([]string{"p1", "p2"}).Draw(t, "kept edition"), "PayloadDisplayName": text,
 		}}, true, contentMarks)
 	}
-	if err != nil {
-		return err
-	}
-	w.by(ada, eventstore.Stream{Kind: profile.Kind, ID: id}, w.clock, events...)
-	for _, e := range events {
-		k = k.Evolve(e, w.clock)
-	}
-	w.library[id] = k
-	return nil
+	return happen(w, profile.Kind, w.library, id, events, err)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -103,16 +102,12 @@ type caImportCmd struct {
 
 // Run fulfils kong's command.
 func (c *caImportCmd) Run(ctx context.Context) error {
-	var all bytes.Buffer
-	for _, file := range c.Files {
-		text, err := contents(file)
-		if err != nil {
-			return err
-		}
-		all.Write(append(text, '\n'))
+	pem, err := joined(c.Files)
+	if err != nil {
+		return err
 	}
 	var told struct{ ImportRoot []rootLine }
-	if err := c.query(ctx, `mutation($pem: String!) { importRoot(pem: $pem) `+rootFields+` }`, map[string]any{"pem": all.String()}, &told); err != nil {
+	if err := c.query(ctx, `mutation($pem: String!) { importRoot(pem: $pem) `+rootFields+` }`, map[string]any{"pem": pem}, &told); err != nil {
 		return err
 	}
 	return printRoots(os.Stdout, told.ImportRoot, c.JSON)

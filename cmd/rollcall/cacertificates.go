@@ -37,6 +37,7 @@ type holder struct {
 	Name         string `json:"name,omitempty"`
 }
 
+// String returns what a list shows of a device, if there is one: its serial number or, where that is not known, its id; and its name.
 func (h *holder) String() string {
 	switch {
 	case h == nil:

@@ -73,7 +73,7 @@ func (s *server) letters(invitations *handlers.Invitations) (*handlers.Letters, 
 	}
 	if server == nil {
 		dir, err := filepath.Abs(s.path("mail")) // whoever is told where a letter lies may stand elsewhere
-		l.Post = &mail.Files{Dir: dir, From: from, Now: s.now}
+		l.Post = &mail.Files{Dir: dir, From: from, Now: s.now, Keep: writeWhole}
 		return l, err
 	}
 	server.From, server.Now = from, s.now

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -132,17 +132,13 @@ type pushCertificate struct {
 
 // Run fulfils kong's command.
 func (c *pushcertImportCmd) Run(ctx context.Context) error {
-	var all bytes.Buffer
-	for _, file := range c.Files {
-		text, err := contents(file)
-		if err != nil {
-			return err
-		}
-		all.Write(append(text, '\n'))
+	pem, err := joined(c.Files)
+	if err != nil {
+		return err
 	}
 	var told struct{ ImportPushCertificate pushCertificate }
-	err := c.query(ctx, `mutation($pem: String!, $force: Boolean) { importPushCertificate(pem: $pem, force: $force) { topic notAfter daysLeft devices } }`,
-		map[string]any{"pem": all.String(), "force": c.Force}, &told)
+	err = c.query(ctx, `mutation($pem: String!, $force: Boolean) { importPushCertificate(pem: $pem, force: $force) { topic notAfter daysLeft devices } }`,
+		map[string]any{"pem": pem, "force": c.Force}, &told)
 	if err != nil {
 		return err
 	}
@@ -156,6 +152,19 @@ func contents(file string) ([]byte, error) {
 		return io.ReadAll(os.Stdin)
 	}
 	return os.ReadFile(file)
+}
+
+// joined returns the contents of files one after the other, as PEM may stand in several.
+func joined(files []string) (string, error) {
+	var all strings.Builder
+	for _, file := range files {
+		text, err := contents(file)
+		if err != nil {
+			return "", err
+		}
+		all.Write(append(text, '\n'))
+	}
+	return all.String(), nil
 }
 
 type pushcertListCmd struct {

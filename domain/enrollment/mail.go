@@ -59,11 +59,13 @@ func dots(text string) bool {
 	return strings.HasPrefix(text, ".") || strings.HasSuffix(text, ".") || strings.Contains(text, "..")
 }
 
-// MayMail refuses letters about an invitation by which nobody could come in.
-func (i Invitation) MayMail(at time.Time) error {
-	road := Profile
-	if len(i.Roads) > 0 {
-		road = i.Roads[0]
+// MayMail refuses letters about an invitation by which nobody could come in: a link leads to a profile or to the over-the-air
+// service, and is the code with which an account signs in.
+func (i Invitation) MayMail(at time.Time) (err error) {
+	for _, road := range []string{Profile, OTA, Account} {
+		if err = i.Open(road, at); err == nil {
+			return nil
+		}
 	}
-	return i.Open(road, at)
+	return err
 }

@@ -37,6 +37,13 @@ func TestWhatIsMailed(t *testing.T) {
 			t.Errorf("one that is %s may be mailed", name)
 		}
 	}
+	for road, useful := range map[string]bool{enrollment.Profile: true, enrollment.Account: true, enrollment.ADE: false} {
+		one := open
+		one.Roads = []string{road}
+		if err := one.MayMail(noon); (err == nil) != useful {
+			t.Errorf("one for %s alone: %v", road, err)
+		}
+	}
 	if open.MayMail(noon.Add(time.Hour)) == nil {
 		t.Error("one that has expired may be mailed")
 	}

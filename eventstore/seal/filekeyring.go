@@ -243,6 +243,11 @@ func (k *FileKeyring) Knows(_ context.Context, subject Subject) (bool, error) {
 		return true, nil
 	}
 	_, err := k.find(subject.keysAt(k.past.Load(), math.MaxInt64))
+	return hadKeys(err)
+}
+
+// hadKeys reports whether a subject has data keys, or ever had, by how looking for them ended.
+func hadKeys(err error) (bool, error) {
 	switch {
 	case errors.Is(err, ErrNoKeys):
 		return false, nil

@@ -288,13 +288,7 @@ func (k *SharedKeyring) Knows(ctx context.Context, subject Subject) (bool, error
 		return true, nil
 	}
 	_, err := k.find(ctx, subject.keysAt(erasures{k}, math.MaxInt64))
-	switch {
-	case errors.Is(err, ErrNoKeys):
-		return false, nil
-	case errors.Is(err, ErrDestroyed):
-		return true, nil
-	}
-	return err == nil, err
+	return hadKeys(err)
 }
 
 // Close ends the keyring.

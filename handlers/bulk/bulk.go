@@ -122,7 +122,7 @@ func (w *Worker) begun(ctx context.Context, head eventstore.Position) error {
 
 // carry passes one order on to all whom it has not reached, or takes it back.
 func (w *Worker) carry(ctx context.Context, id string) error {
-	order, err := w.look(ctx, id)
+	order, _, err := w.Orders.Current(ctx, id)
 	for err == nil && len(order.Next(1)) > 0 {
 		order, err = w.pass(ctx, id, order)
 	}
@@ -130,12 +130,6 @@ func (w *Worker) carry(ctx context.Context, id string) error {
 		return err
 	}
 	return w.takeBack(ctx, id, order)
-}
-
-// look returns an order as the log has it.
-func (w *Worker) look(ctx context.Context, id string) (bulk.Order, error) {
-	change, err := w.Orders.Update(ctx, id, eventstore.Meta{}, func(bulk.Order, time.Time) ([]domain.Event, error) { return nil, nil })
-	return change.State, err
 }
 
 // actor is who the Worker is in the log, where it speaks of an order in its own name.

@@ -1,6 +1,7 @@
 package enroll
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -53,20 +54,8 @@ func (o *OIDC) verified(claims map[string]any) bool {
 }
 
 func (o *OIDC) domains(account string) bool {
-	_, domain, _ := cutLast(account, "@")
-	for _, d := range o.Domains {
-		if strings.EqualFold(d, domain) {
-			return true
-		}
-	}
-	return len(o.Domains) == 0
-}
-
-func cutLast(text, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(text, sep); i >= 0 {
-		return text[:i], text[i+len(sep):], true
-	}
-	return text, "", false
+	at := strings.LastIndexByte(account, '@')
+	return len(o.Domains) == 0 || at >= 0 && slices.ContainsFunc(o.Domains, func(d string) bool { return strings.EqualFold(d, account[at+1:]) })
 }
 
 // holds reports whether a claim is the value, or a list that holds it.

@@ -3,7 +3,6 @@ package mail
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ type Files struct {
 	Dir  string // made when it is wanted
 	From string
 	Now  func() time.Time
+	Keep func(file string, text []byte) error // writes a file that only its owner may read; when it returns, the file is on disk and whole
 }
 
 // Send writes a letter. When it returns, the file is on disk and whole.
@@ -35,23 +35,5 @@ func (f *Files) Send(_ context.Context, l handlers.Letter) (handlers.Posted, err
 	}
 	short, _, _ := bytes.Cut([]byte(id), []byte("@"))
 	file := filepath.Join(f.Dir, f.Now().UTC().Format("20060102-150405-")+string(short)+".eml")
-	return handlers.Posted{By: enrollment.ByFile, ID: id, File: file}, keep(file, whole.Bytes())
-}
-
-// keep writes a file as a whole.
-func keep(file string, text []byte) (err error) {
-	part := file + ".part"
-	out, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("write a letter: %w", err)
-	}
-	_, err = out.Write(text)
-	err = errors.Join(err, out.Sync(), out.Close())
-	if err == nil {
-		err = os.Rename(part, file)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write a letter: %w", err), os.Remove(part))
-	}
-	return nil
+	return handlers.Posted{By: enrollment.ByFile, ID: id, File: file}, f.Keep(file, whole.Bytes())
 }

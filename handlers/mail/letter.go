@@ -84,13 +84,18 @@ func write(l handlers.Letter, from string, at time.Time) (m *mail.Msg, id string
 	}
 	m.Subject("Enrol your device with " + c.Who)
 	m.SetDateWithValue(at)
-	_, host, _ := strings.Cut(from, "@")
-	id = rand.Text() + "@" + host
+	id = rand.Text() + "@" + hostOf(from)
 	m.SetMessageIDWithValue(id)
 	m.SetGenHeader("Auto-Submitted", "auto-generated") // nobody's absence answers it
 	m.SetBodyString(mail.TypeTextPlain, plain.String())
 	m.AddAlternativeString(mail.TypeTextHTML, page.String())
 	return m, id, m.EmbedReader(picture, bytes.NewReader(code.PNG()), mail.WithFileContentType("image/png"), mail.WithFileContentID("<"+picture+">"))
+}
+
+// hostOf returns the host of an address: as what this server speaks to mail servers.
+func hostOf(address string) string {
+	_, host, _ := strings.Cut(address, "@")
+	return host
 }
 
 // Sender returns the address from which a server at a URL writes if nobody says which.

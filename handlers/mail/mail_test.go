@@ -14,6 +14,7 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -135,7 +136,13 @@ func check(t *testing.T, text string) {
 }
 
 func TestLettersInFiles(t *testing.T) {
-	f := &post.Files{Dir: t.TempDir() + "/mail", From: "mdm@mdm.example.com", Now: clock}
+	full := false
+	f := &post.Files{Dir: t.TempDir() + "/mail", From: "mdm@mdm.example.com", Now: clock, Keep: func(file string, text []byte) error {
+		if full {
+			return syscall.ENOSPC
+		}
+		return os.WriteFile(file, text, 0o600)
+	}}
 	one, err := f.Send(t.Context(), letter)
 	if err != nil {
 		t.Fatal(err)
@@ -144,10 +151,8 @@ func TestLettersInFiles(t *testing.T) {
 	if err != nil || one.File == two.File || one.ID == two.ID || one.By != "file" || !strings.HasPrefix(one.File, f.Dir+"/20261101-120000-") {
 		t.Fatalf("%+v, %+v, %v", one, two, err)
 	}
-	for file, mode := range map[string]os.FileMode{one.File: 0o600, f.Dir: 0o700} {
-		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != mode {
-			t.Errorf("%s has the mode %v, %v", file, info.Mode(), err)
-		}
+	if info, err := os.Stat(f.Dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the directory has the mode %v, %v", info.Mode(), err)
 	}
 	text, err := os.ReadFile(one.File)
 	if err != nil {
@@ -156,6 +161,10 @@ func TestLettersInFiles(t *testing.T) {
 	check(t, string(text))
 	if files, _ := os.ReadDir(f.Dir); len(files) != 2 {
 		t.Errorf("%d files are there, want 2", len(files))
+	}
+	full = true
+	if _, err := f.Send(t.Context(), letter); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("what could not be kept is told as %v", err)
 	}
 }
 

@@ -102,7 +102,7 @@ func (s *SMTP) client() (*mail.Client, error) {
 		policy = mail.TLSOpportunistic
 	}
 	options := []mail.Option{
-		mail.WithPort(s.Port), mail.WithTimeout(s.patience()), mail.WithHELO(helo(s.From)), mail.WithTLSPolicy(policy),
+		mail.WithPort(s.Port), mail.WithTimeout(s.patience()), mail.WithHELO(hostOf(s.From)), mail.WithTLSPolicy(policy),
 		mail.WithTLSConfig(&tls.Config{ServerName: s.Host, RootCAs: s.Roots, MinVersion: tls.VersionTLS12}),
 	}
 	if s.TLS {
@@ -118,16 +118,6 @@ func (s *SMTP) client() (*mail.Client, error) {
 	return client, nil
 }
 
-// helo is how this server calls itself: as the domain for which it writes.
-func helo(from string) string {
-	for i := len(from) - 1; i >= 0; i-- {
-		if from[i] == '@' {
-			return from[i+1:]
-		}
-	}
-	return "localhost"
-}
-
 // undelivered tells why a letter did not go.
 func undelivered(err error) error {
 	text, _, _ := strings.Cut(err.Error(), ", affected ") // receiver and letter are told beside it
@@ -139,7 +129,7 @@ func undelivered(err error) error {
 		u.Text = "the mail server does not answer: " + u.Text
 	}
 	if len(u.Text) > 500 {
-		u.Text = u.Text[:500]
+		u.Text = strings.ToValidUTF8(u.Text[:500], "")
 	}
 	return u
 }
