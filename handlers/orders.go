@@ -24,7 +24,11 @@ func (o *Orders) Send(ctx context.Context, c Caller, deviceID string, channel de
 	if err := mayOrder(c, order); err != nil {
 		return "", 0, err
 	}
+	next := enrolmentIn(order)
 	change, err := o.Devices.Update(ctx, deviceID, Meta(ctx, c), func(d device.Device, now time.Time) ([]domain.Event, error) {
+		if err := replaces(d, next); err != nil {
+			return nil, err
+		}
 		return d.Order(channel, order, noPush, now)
 	})
 	if err != nil {
@@ -42,7 +46,11 @@ func (o *Orders) SendRaw(ctx context.Context, c Caller, deviceID string, channel
 	if err := mayOrder(c, order); err != nil {
 		return "", 0, err
 	}
+	next := enrolmentIn(order)
 	change, err := o.Devices.Update(ctx, deviceID, Meta(ctx, c), func(d device.Device, now time.Time) ([]domain.Event, error) {
+		if wrong, refused := domain.Refused(replaces(d, next)); refused && order.Against == "" {
+			order.Against = wrong.Text
+		}
 		events, err := d.Order(channel, order, noPush, now)
 		if len(events) > 0 {
 			against = events[0].(device.CommandQueued).Against

@@ -21,7 +21,7 @@ func (s *server) renewer() *renew.Worker {
 }
 
 // renewedProfile makes the enrolment profile that takes the place of a device's own. Its challenge is good for this device
-// and for one key; it asks for no more rights than the one before it. One that the device would refuse is refused here.
+// and for one key; it asks for no more rights than the one before it.
 func (s *server) renewedProfile(ctx context.Context, w renew.Wish) ([]byte, error) {
 	identifier, err := s.enrolmentOf(ctx, w.Device)
 	if err != nil {
@@ -34,23 +34,7 @@ func (s *server) renewedProfile(ctx context.Context, w renew.Wish) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := profile.CheckReplacement(s.enrolledBy(w, identifier), v); err != nil {
-		return nil, fmt.Errorf("the device would refuse the renewed enrolment profile: %w", err)
-	}
 	return handlers.WriteProfile(v)
-}
-
-// enrolledBy returns what is known of the profile that manages a device: what a replacement must say as it does. Its addresses are
-// taken to be the ones that the server has now.
-func (s *server) enrolledBy(w renew.Wish, identifier string) profile.Values {
-	mdm := profile.Values{
-		"PayloadType": profile.TypeMDM, "Topic": w.Topic, "AccessRights": w.Rights,
-		"ServerURL": s.enrolments.ConnectURL(), "CheckInURL": s.enrolments.CheckInURL(),
-	}
-	if w.Mode != "" {
-		mdm["EnrollmentMode"], mdm["AssignedManagedAppleID"] = string(w.Mode), w.Account
-	}
-	return profile.Values{"PayloadIdentifier": cmp.Or(identifier, s.enrolments.Head().Identifier), "PayloadContent": []any{mdm}}
 }
 
 // enrolmentOf returns the identifier of the profile that manages a device, as its last list of profiles has it; empty if it

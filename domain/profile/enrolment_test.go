@@ -197,19 +197,21 @@ func TestWhatCanTakeAnEnrolmentsPlace(t *testing.T) {
 		{"one that names its order", func(e *Enrolment) { e.MDM.Renewal = "order-1" }, ""},
 		{"less rights", func(e *Enrolment) { e.MDM.AccessRights = 1 }, ""},
 		{"more rights", func(e *Enrolment) { e.MDM.AccessRights |= 8 }, "would grow by 8"},
-		{"another topic", func(e *Enrolment) { e.MDM.Topic += "2" }, "Topic cannot change"},
-		{"another server", func(e *Enrolment) { e.MDM.ServerURL += "2" }, "ServerURL cannot change"},
-		{"another way to check in", func(e *Enrolment) { e.MDM.CheckInURL += "2" }, "CheckInURL cannot change"},
-		{"another name", func(e *Enrolment) { e.Identifier += "2" }, "another PayloadIdentifier"},
+		{"another topic", func(e *Enrolment) { e.MDM.Topic += "2" }, "another Topic"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			e := plain()
 			e.MDM.AccessRights = AllRights &^ 8
-			old := made(t, e)
+			known := Known{e.MDM.Topic, e.MDM.AccessRights}
 			tt.change(&e)
-			refused(t, CheckReplacement(old, made(t, e)), tt.wrong)
+			next := made(t, e)
+			refused(t, CheckReplacement(known, next), tt.wrong)
+			refused(t, CheckReplacement(Known{}, next), "") // of what nothing is known nothing is refused
 		})
+	}
+	if err := CheckReplacement(Known{"com.apple.mgmt.External.1", 1}, Values{"PayloadContent": []any{Values{"PayloadType": TypeSCEP}}}); err != nil {
+		t.Errorf("a profile without an MDM payload is refused: %v", err)
 	}
 }
 

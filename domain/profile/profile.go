@@ -5,7 +5,7 @@
 //
 // An Enrolment is what brings a device under management: a value from which Profile makes the property list, with trust
 // roots, one identity and one MDM payload, and nothing else. CheckEnrolment holds any such list to Apple's rules, and
-// CheckReplacement one that is to take the place of another. A Service is the first step of the over-the-air road, and
+// CheckReplacement one that is to take the place of the one that a device has. A Service is the first step of the over-the-air road, and
 // OnlyIdentity the second.
 //
 // Nothing is signed, encrypted or written here: a Values goes to handlers/plist, and what comes of it to handlers/cms.

@@ -1,10 +1,6 @@
 package profile
 
-import (
-	"net/url"
-
-	"github.com/rollcall-mdm/rollcall/domain"
-)
+import "github.com/rollcall-mdm/rollcall/domain"
 
 // Rights that are given only with others. Source: Apple, "MDM" payload, AccessRights.
 const (
@@ -27,26 +23,24 @@ func checkRights(rights int) error {
 	return nil
 }
 
-// unchangeable are the keys that a replacement must say as the old profile did. Source: Apple, "MDM" payload.
-var unchangeable = []string{"Topic", "ServerURL", "EnrollmentMode", "AssignedManagedAppleID"}
+// Known is what a server knows of the profile by which it manages a device: devices do not show it.
+type Known struct {
+	Topic        string // of pushes; empty if it is not known
+	AccessRights int    // 0 if they are not known
+}
 
-// CheckReplacement refuses an enrolment profile that cannot take the place of the old one: devices would refuse it, or
-// would not know that it is meant. Both are such as CheckEnrolment takes.
-func CheckReplacement(old, next Values) error {
-	if text(old, "PayloadIdentifier") != text(next, "PayloadIdentifier") {
-		return domain.WithHint(invalid("the replacement has another PayloadIdentifier"), "the device would take it for a second enrolment and refuse it")
+// CheckReplacement refuses an enrolment profile that devices would refuse in the place of the one by which they are managed. A
+// profile that brings nobody under management is none. Source: Apple, "MDM" payload.
+func CheckReplacement(k Known, next Values) error {
+	mdm := mdmOf(next)
+	if mdm == nil {
+		return nil
 	}
-	was, is := mdmOf(old), mdmOf(next)
-	for _, key := range unchangeable {
-		if text(was, key) != text(is, key) {
-			return domain.WithHint(invalid("%s cannot change while a device is enrolled", key), "enrol the device again")
-		}
+	if k.Topic != "" && text(mdm, "Topic") != k.Topic {
+		return domain.WithHint(invalid("the profile has another Topic than the one by which the device is managed, and that cannot change while it is"),
+			"take one with the Topic "+k.Topic+", or enrol the device again")
 	}
-	if checkInBase(was) != checkInBase(is) {
-		return domain.WithHint(invalid("CheckInURL cannot change while a device is enrolled"), "enrol the device again")
-	}
-	before, after := whole(was["AccessRights"]), whole(is["AccessRights"])
-	if more := after &^ before; more != 0 && before != 0 {
+	if more := whole(mdm["AccessRights"]) &^ k.AccessRights; more != 0 && k.AccessRights != 0 {
 		return domain.WithHint(invalid("the rights would grow by %d: a replacement may only take rights away", more), "enrol the device again to grant more")
 	}
 	return nil
@@ -61,21 +55,4 @@ func mdmOf(p Values) Values {
 		}
 	}
 	return nil
-}
-
-// checkInBase returns where a device checks in, without what only this server reads of it.
-func checkInBase(m Values) string {
-	where := text(m, "CheckInURL")
-	if where == "" {
-		where = text(m, "ServerURL")
-	}
-	u, err := url.Parse(where)
-	if err != nil {
-		return where
-	}
-	query := u.Query()
-	query.Del(rightsKey)
-	query.Del(renewalKey)
-	u.RawQuery = query.Encode()
-	return u.String()
 }

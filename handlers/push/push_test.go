@@ -206,6 +206,9 @@ func TestATopicInTroubleWaitsForItsCertificateAndHoldsUpNoOther(t *testing.T) {
 			if !slices.ContainsFunc(n.Topics(), func(s push.Topic) bool { return s.Topic == topic && s.Trouble != "" }) {
 				t.Errorf("Topics() = %+v", n.Topics())
 			}
+			eventually(t, "no push is under way", func() bool { // one that Apple takes after all would be the end of the trouble
+				return !slices.ContainsFunc(n.Topics(), func(s push.Topic) bool { return s.Topic == topic && s.UnderWay > 0 })
+			})
 			h.apns.Revoke(topic, false)
 			h.store(topic, year.AddDate(0, 0, 1))
 			eventually(t, "its devices that nobody refused are pushed", func() bool { return h.apns.Stats().Accepted >= 80+80-50 })

@@ -58,7 +58,7 @@ func newYard(t *testing.T) *yard {
 	})
 	y.worker = &Worker{Views: y.views, Devices: y.devices, Now: clock, Profile: func(_ context.Context, w Wish) ([]byte, error) {
 		y.wishes = append(y.wishes, w)
-		return []byte(`<?xml version="1.0" encoding="UTF-8"?><plist version="1.0"><dict><key>PayloadIdentifier</key><string>p</string><key>PayloadUUID</key><string>u</string><key>PayloadType</key><string>Configuration</string><key>PayloadContent</key><array><dict><key>PayloadType</key><string>com.apple.mdm</string></dict></array></dict></plist>`), y.fails
+		return []byte(`<?xml version="1.0" encoding="UTF-8"?><plist version="1.0"><dict><key>PayloadIdentifier</key><string>p</string><key>PayloadUUID</key><string>u</string><key>PayloadType</key><string>Configuration</string><key>PayloadContent</key><array><dict><key>PayloadType</key><string>com.apple.mdm</string><key>Topic</key><string>` + topic + `</string></dict></array></dict></plist>`), y.fails
 	}}
 	y.worker.prepare()
 	return y
